@@ -1,0 +1,156 @@
+"""One strict decoder for every record, on bytes: what differs between parsers is refused, not guessed.
+
+Python's json, orjson, Polars and DuckDB disagree on duplicate keys, lone surrogates, NaN and huge numbers
+(facts/trust.md §8.2). A record that any of them could read differently is quarantined with a reason.
+Content-bearing keys (prompt and response text) are cut out here, before anything is landed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 32
+INT64 = 2**63
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A record as it may be landed. `line` is one line of JSON; `cut` counts content keys removed."""
+
+    line: bytes
+    value: dict[str, Any]
+    cut: int = 0
+
+
+class RejectedRecordError(ValueError):
+    """Why a record is quarantined: `reason` is a short code, without a word of the record."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Decoder:
+    """Decodes records; made once a package with the limits and content keys of the settings."""
+
+    def __init__(self, content_keys: Iterable[str], record_bytes: int = 1_000_000) -> None:
+        names = sorted(content_keys, key=len, reverse=True)
+        self._content = frozenset(name.casefold() for name in names)
+        # The key may stand inside a JSON string inside the record: quotes are then escaped, perhaps twice.
+        self._mention = re.compile(
+            b'"(?:' + b"|".join(re.escape(name.encode()) for name in names) + rb')\\*"\s*:', re.IGNORECASE
+        )
+        self._record_bytes = record_bytes
+
+    def decode(self, raw: bytes) -> Decoded:
+        """Return the record, or raise RejectedRecordError with one of: oversized, not_utf8, not_json,
+        not_an_object, duplicate_key, too_deep, not_a_number, number_out_of_range, lone_surrogate."""
+        if len(raw) > self._record_bytes:
+            raise RejectedRecordError("oversized")
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise RejectedRecordError(_why_not(raw)) from None
+        if not isinstance(value, dict):
+            raise RejectedRecordError("not_an_object")
+        # Written back without a change means: no duplicate key, no odd number, no hidden escape.
+        if orjson.dumps(value) != raw:
+            value = _read_strictly(raw)
+        elif raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+            _check(value)
+        if not self.mentions_content(raw):
+            return Decoded(_one_line(raw), value)
+        kept, cut = self._without_content(value)
+        return Decoded(orjson.dumps(kept) if cut else _one_line(raw), kept, cut)
+
+    def mentions_content(self, raw: bytes) -> bool:
+        """Could this text hold a content key? Escaped letters count as yes."""
+        return bool(self._mention.search(raw)) or b"\\u00" in raw
+
+    def _without_content(self, value: Any) -> tuple[Any, int]:
+        if isinstance(value, dict):
+            kept, cut = {}, 0
+            for key, inner in value.items():
+                if key.strip().casefold() in self._content:
+                    cut += 1
+                    continue
+                kept[key], more = self._without_content(inner)
+                cut += more
+            return kept, cut
+        if isinstance(value, list):
+            pairs = [self._without_content(inner) for inner in value]
+            return [inner for inner, _ in pairs], sum(cut for _, cut in pairs)
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            try:
+                inner, cut = self._without_content(json.loads(value))
+            except (ValueError, RecursionError):
+                return (value, 0) if not self._mention.search(value.encode()) else ("", 1)
+            return (orjson.dumps(inner).decode() if cut else value), cut
+        return value, 0
+
+
+def _one_line(raw: bytes) -> bytes:
+    """JSON strings can't hold a raw line end, so one outside a string is white space."""
+    return raw.strip().replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in raw or b"\r" in raw else raw.strip()
+
+
+def _why_not(raw: bytes) -> str:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return "not_utf8"
+    try:
+        _read_strictly(raw)
+    except RejectedRecordError as rejected:
+        return rejected.reason
+    return "not_json"
+
+
+def _read_strictly(raw: bytes) -> dict[str, Any]:
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise RejectedRecordError("duplicate_key")
+        return found
+
+    def not_a_number(_: str) -> Any:
+        raise RejectedRecordError("not_a_number")
+
+    try:
+        value = json.loads(raw, object_pairs_hook=no_duplicates, parse_constant=not_a_number)
+    except RejectedRecordError:
+        raise
+    except RecursionError:
+        raise RejectedRecordError("too_deep") from None
+    except ValueError as error:
+        raise RejectedRecordError("number_out_of_range" if "digits" in str(error) else "not_json") from None
+    if not isinstance(value, dict):
+        raise RejectedRecordError("not_an_object")
+    _check(value)
+    return value
+
+
+def _check(value: Any, depth: int = 1) -> None:
+    if depth > MAX_DEPTH:
+        raise RejectedRecordError("too_deep")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check(key, depth)
+            _check(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth + 1)
+    elif isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise RejectedRecordError("lone_surrogate")
+    elif isinstance(value, int):
+        if not -INT64 <= value < INT64:
+            raise RejectedRecordError("number_out_of_range")
+    elif isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise RejectedRecordError("number_out_of_range")

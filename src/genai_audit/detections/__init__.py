@@ -1,0 +1,1 @@
+"""One file a detection: Polars frames in, findings out."""

@@ -1,0 +1,1 @@
+"""Keyed pseudonyms and disclosure control: small, pure, fully tested."""

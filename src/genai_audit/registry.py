@@ -1,0 +1,119 @@
+"""The two kinds of leaf, and how they are found: one file in a package is one leaf, its file name is its id."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from genai_audit.errors import SoftwareError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from genai_audit.calendars import Window
+    from genai_audit.settings import Settings
+
+Leaf = TypeVar("Leaf")
+
+
+@dataclass(frozen=True)
+class RawPage:
+    """What a source hands over: record bytes as they came, and facts for the manifest.
+
+    `records`: each one JSON object as UTF-8 bytes, payload untouched.
+    `facts`: merged into the manifest (lists are joined, other values replaced). Two keys mean something to
+    the pipeline: `outcome` (complete, partial, capped, unproven) and `reason` (words for `coverage`).
+    `trimmed`: records the source saw outside the asked window and left out.
+    """
+
+    records: list[bytes] = field(default_factory=list)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    trimmed: int = 0
+
+
+@dataclass(frozen=True)
+class RecordIdentity:
+    """Record id (None: none found, the record is quarantined) and event time as text (None: unknown)."""
+
+    record_id: str | None
+    occurred_at: str | None
+
+
+@dataclass(frozen=True)
+class SourceContext:
+    """Everything a source may use besides its window: no source reads the environment or the clock itself."""
+
+    settings: Settings
+    state_dir: Path  # small files that let a killed pull resume; belongs to this source alone
+    is_expected: bool = True  # a window of this source should not be empty
+
+
+@dataclass(frozen=True)
+class Source:
+    """One log we can collect. The module's docstring says what the log does and does not contain."""
+
+    title: str
+    family: str  # sql/parse/<family>.sql reads its records
+    identify: Callable[[dict[str, Any]], RecordIdentity]
+    needs: tuple[str, ...] = ()  # application permissions, exact names
+    lag: timedelta = timedelta(days=1)  # documented delay until records arrive
+    expected: str = "daily"  # daily | on import
+    pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
+    recognise: Callable[[Path, bytes], str | None] | None = None  # file, first 64 kB -> kind, or None
+    read: Callable[[Path, str, SourceContext], Iterator[RawPage]] | None = None  # file, kind -> pages
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A question asked of the data. It opens a lead for a named human; it decides nothing.
+
+    `detect(frames, params)` is pure: frames by table name in, one row a finding out, with the columns
+    `finding_id, detection, subject_kind, subject_key, day, severity, measure, expected, summary, evidence`.
+    """
+
+    title: str
+    question: str
+    reads: tuple[str, ...]
+    severity: str
+    clauses: tuple[str, ...]
+    params: Mapping[str, Any]
+    innocent_explanations: tuple[str, ...]
+    blind_spots: tuple[str, ...]
+    runbook: tuple[str, str, str]
+    detect: Callable[[Mapping[str, pl.DataFrame], Mapping[str, Any]], pl.DataFrame]
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """All sources by id. A broken leaf is fatal and names its file."""
+    return dict(_leaves("genai_audit.sources", "SOURCE", Source))
+
+
+@cache
+def detections() -> dict[str, Detection]:
+    return dict(_leaves("genai_audit.detections", "DETECTION", Detection))
+
+
+def docstring(package: str, leaf: str) -> str:
+    return (importlib.import_module(f"genai_audit.{package}.{leaf}").__doc__ or "").strip()
+
+
+def _leaves(package: str, name: str, kind: type[Leaf]) -> Iterator[tuple[str, Leaf]]:
+    room = importlib.import_module(package)
+    for found in sorted(pkgutil.iter_modules(room.__path__), key=lambda module: module.name):
+        if found.name.startswith("_") or found.ispkg:
+            continue
+        where = f"{package.replace('.', '/')}/{found.name}.py"
+        try:
+            leaf = getattr(importlib.import_module(f"{package}.{found.name}"), name)
+        except Exception as error:
+            raise SoftwareError(f"A leaf can't be loaded: {error!r}", where=where) from error
+        if not isinstance(leaf, kind):
+            raise SoftwareError(f"{name} is not a {kind.__name__}.", where=where)
+        yield found.name, leaf

@@ -1,0 +1,1 @@
+"""Published tables to pages that open from a file share."""
