@@ -97,7 +97,7 @@ class Decoder:
 
 def _one_line(raw: bytes) -> bytes:
     """JSON strings can't hold a raw line end, so one outside a string is white space."""
-    return raw.strip().replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in raw or b"\r" in raw else raw.strip()
+    return raw.strip().replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def _why_not(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The two kinds of leaf, and how they are found: one file in a package is one leaf, its file name is its id."""
+"""The two kinds of leaf and how they are found: one file in a package is one leaf, its name is its id."""
 
 from __future__ import annotations
 
@@ -87,6 +87,14 @@ class Detection:
     blind_spots: tuple[str, ...]
     runbook: tuple[str, str, str]
     detect: Callable[[Mapping[str, pl.DataFrame], Mapping[str, Any]], pl.DataFrame]
+
+
+class NotEvaluatedError(Exception):
+    """A detection can't answer: `reason` says which input is missing. Never the same as "nothing found"."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @cache

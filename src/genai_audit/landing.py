@@ -1,0 +1,300 @@
+"""Sealed packages of raw records: one a source and window (also an empty one) or imported file.
+
+A package is a folder `landing/<source>/<package_id>/` with `records.ndjson.zst`, perhaps
+`quarantine.ndjson.zst`, and `manifest.json`. Manifests form a hash chain in order of `seq`; nothing is edited
+once it is closed. No payload is interpreted here: a source says which id and time a record has.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from genai_audit import __version__
+from genai_audit.calendars import Window, format_instant, read_instant
+from genai_audit.decoding import Decoder, RejectedRecordError
+from genai_audit.errors import IntegrityError, SoftwareError
+from genai_audit.privacy.pseudonyms import key_id
+from genai_audit.registry import RawPage, Source
+from genai_audit.settings import Settings
+from genai_audit.workspace import Workspace, canonical_json, settle, write_durably
+
+RECORDS = "records.ndjson.zst"
+QUARANTINE = "quarantine.ndjson.zst"
+MANIFEST = "manifest.json"
+HEAD = "head.json"
+NO_PREVIOUS = "0" * 64
+OUTCOMES = ("complete", "partial", "capped", "unproven", "failed")
+COUNTS = ("received", "accepted", "duplicate", "quarantined", "trimmed", "content_cut")
+
+
+@dataclass(frozen=True)
+class Package:
+    """One manifest. `counts` obey received = accepted + duplicate + quarantined + trimmed, exactly."""
+
+    seq: int
+    package_id: str
+    source: str
+    kind: str  # pull | import
+    window: Window | None
+    outcome: str  # one of OUTCOMES
+    reason: str
+    counts: dict[str, int]
+    quarantine_reasons: dict[str, int]
+    min_occurred_at: str | None
+    max_occurred_at: str | None
+    files: dict[str, dict[str, Any]]  # name -> sha256, bytes, records
+    source_facts: dict[str, Any]
+    run_id: str
+    closed_at: str
+    code_version: str
+    configuration_sha256: str
+    key_id: str
+    prev_sha256: str
+    sha256: str = ""  # of manifest.json itself; not written into it
+
+    def as_manifest(self) -> bytes:
+        values = asdict(self)
+        del values["sha256"]
+        window = self.window
+        values["window"] = (
+            {"start": format_instant(window.start), "end": format_instant(window.end)} if window else None
+        )
+        return canonical_json(values)
+
+
+def packages(workspace: Workspace) -> list[Package]:
+    """All closed packages in chain order. Reads manifests only; `verify` checks them."""
+    found = [_read_manifest(path) for path in workspace.landing.glob(f"*/*/{MANIFEST}")]
+    return sorted(found, key=lambda package: package.seq)
+
+
+def package_folder(workspace: Workspace, package: Package) -> Path:
+    folder: Path = workspace.landing / package.source / package.package_id
+    return folder
+
+
+def read_records(workspace: Workspace, package: Package, batch_records: int) -> Iterator[list[bytes]]:
+    """Batches of landed lines, in order. The file's SHA-256 is checked before the first line is given out."""
+    path = package_folder(workspace, package) / RECORDS
+    check_file(path, package.files[RECORDS]["sha256"])
+    batch: list[bytes] = []
+    with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as stream:
+        for line in io.BufferedReader(stream, 1 << 20):
+            batch.append(line.rstrip(b"\n"))
+            if len(batch) >= batch_records:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Raise IntegrityError unless the file is there and is byte for byte what was sealed."""
+    where = "/".join(path.parts[-4:])
+    advice = "Restore this file from the backup, or pull the window again; then run `genai-audit verify`."
+    if not path.exists():
+        raise IntegrityError("A sealed file is missing.", where=where, next_step=advice)
+    if hash_file(path) != sha256:
+        raise IntegrityError("A sealed file was altered since it was written.", where=where, next_step=advice)
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Landing:
+    """The write side. Holds the chain's head; pulls may fill packages side by side, closing is one by one."""
+
+    def __init__(self, workspace: Workspace, settings: Settings, run_id: str) -> None:
+        self.workspace = workspace
+        self.settings = settings
+        self.run_id = run_id
+        self.closed: list[Package] = packages(workspace)
+        self.key_id = key_id(workspace.read_key())
+        self._lock = threading.Lock()
+
+    @property
+    def head(self) -> str:
+        return self.closed[-1].sha256 if self.closed else NO_PREVIOUS
+
+    def open_package(self, source_id: str, source: Source, window: Window | None) -> PackageWriter:
+        return PackageWriter(self, source_id, source, window)
+
+    def append(self, draft: Package, folder: Path) -> Package:
+        """Give the package its place in the chain and its final name. Called by PackageWriter.close."""
+        with self._lock:
+            seq = self.closed[-1].seq + 1 if self.closed else 1
+            window = draft.window
+            span = f"{window.start:%Y%m%dT%H%M%SZ}-{window.end:%Y%m%dT%H%M%SZ}" if window else "import"
+            values = {field.name: getattr(draft, field.name) for field in fields(draft)}
+            values |= {"seq": seq, "package_id": f"{seq:07d}-{span}", "prev_sha256": self.head}
+            content = Package(**values).as_manifest()
+            write_durably(folder / MANIFEST, content)
+            target = self.workspace.landing / draft.source / values["package_id"]
+            settle(folder, target)
+            package = Package(**(values | {"sha256": hashlib.sha256(content).hexdigest()}))
+            self.closed.append(package)
+            head = canonical_json({"seq": seq, "sha256": package.sha256})
+            write_durably(self.workspace.landing / HEAD, head)
+            return package
+
+
+class PackageWriter:
+    """Takes raw pages, decodes strictly, cuts content, counts everything, and closes into the chain."""
+
+    def __init__(self, landing: Landing, source_id: str, source: Source, window: Window | None) -> None:
+        settings = landing.settings
+        self._landing, self._source_id, self._source, self._window = landing, source_id, source, window
+        self._decoder = Decoder(settings.privacy.content_keys, settings.limits.record_bytes)
+        self._folder = landing.workspace.landing / source_id / f"{uuid.uuid4().hex}.part"
+        self._folder.mkdir(mode=0o700, parents=True)
+        self._records = _SealedLines(self._folder / RECORDS)
+        self._quarantine = _SealedLines(self._folder / QUARANTINE)
+        self._seen: dict[str, int] = {}
+        self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._reasons: Counter[str] = Counter()
+        self._facts: dict[str, Any] = {}
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    @property
+    def accepted(self) -> int:
+        return self._counts["accepted"]
+
+    def add(self, page: RawPage) -> None:
+        """Take a page. Never raises for a bad record: it is quarantined with a reason and counted."""
+        self._counts["received"] += page.trimmed
+        self._counts["trimmed"] += page.trimmed
+        for key, value in page.facts.items():
+            known = self._facts.get(key)
+            is_list = isinstance(known, list) and isinstance(value, list)
+            self._facts[key] = known + value if is_list else value
+        for raw in page.records:
+            self._counts["received"] += 1
+            self._counts[self._take(raw)] += 1
+
+    def close(self, outcome: str = "complete", reason: str = "") -> Package:
+        """Seal the package. An outcome that the source gave in its facts is kept when it is worse."""
+        outcome = self._facts.pop("outcome", outcome) if outcome == "complete" else outcome
+        reason = reason or self._facts.pop("reason", "")
+        if outcome not in OUTCOMES:
+            raise SoftwareError(f"{outcome!r} is no outcome of a package.", where=self._source_id)
+        counts = dict(self._counts)
+        if counts["received"] != sum(counts[name] for name in COUNTS[1:5]):
+            raise SoftwareError("A package's counts don't add up.", where=self._source_id)
+        files = {RECORDS: self._records.close()}
+        if self._reasons:
+            files[QUARANTINE] = self._quarantine.close()
+        else:
+            self._quarantine.discard()
+        draft = Package(
+            seq=0, package_id="", source=self._source_id, kind="pull" if self._window else "import",
+            window=self._window, outcome=outcome, reason=reason, counts=counts,
+            quarantine_reasons=dict(sorted(self._reasons.items())),
+            min_occurred_at=format_instant(self._first) if self._first else None,
+            max_occurred_at=format_instant(self._last) if self._last else None,
+            files=files, source_facts=self._facts, run_id=self._landing.run_id,
+            closed_at=format_instant(datetime.now(UTC)), code_version=__version__,
+            configuration_sha256=self._landing.settings.digest(), key_id=self._landing.key_id, prev_sha256="",
+        )  # fmt: skip
+        return self._landing.append(draft, self._folder)
+
+    def discard(self) -> None:
+        """Throw an unfinished package away (nothing of it was sealed)."""
+        self._records.discard()
+        self._quarantine.discard()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _take(self, raw: bytes) -> str:
+        try:
+            decoded = self._decoder.decode(raw)
+        except RejectedRecordError as rejected:
+            return self._set_aside(raw, rejected.reason)
+        self._counts["content_cut"] += decoded.cut
+        identity = self._source.identify(decoded.value)
+        if identity.record_id is None:
+            return self._set_aside(decoded.line, "no_record_id")
+        occurred = _read_time(identity.occurred_at)
+        if self._window and occurred and not self._window.contains(occurred):
+            return "trimmed"
+        content = hash(decoded.line)
+        known = self._seen.get(identity.record_id)
+        if known is not None:
+            return "duplicate" if known == content else self._set_aside(decoded.line, "id_conflict")
+        self._seen[identity.record_id] = content
+        self._records.write(decoded.line)
+        if occurred:
+            self._first = min(self._first or occurred, occurred)
+            self._last = max(self._last or occurred, occurred)
+        return "accepted"
+
+    def _set_aside(self, raw: bytes, reason: str) -> str:
+        """Quarantine. What might hold prompt text is kept as a hash only: content is never stored."""
+        kept: dict[str, Any] = {"reason": reason, "bytes": len(raw)}
+        if self._decoder.mentions_content(raw) or reason == "oversized":
+            kept["sha256"] = hashlib.sha256(raw).hexdigest()
+        else:
+            kept["raw_base64"] = base64.b64encode(raw).decode("ascii")
+        self._quarantine.write(canonical_json(kept))
+        self._reasons[reason] += 1
+        return "quarantined"
+
+
+class _SealedLines:
+    """A zstd file of lines that knows its own SHA-256."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] = path.open("wb")
+        self._packed = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+        self.lines = 0
+
+    def write(self, line: bytes) -> None:
+        self._packed.write(line + b"\n")
+        self.lines += 1
+
+    def close(self) -> dict[str, Any]:
+        self._packed.close()  # type: ignore[no-untyped-call]
+        self._file.close()
+        return {"sha256": hash_file(self._path), "bytes": self._path.stat().st_size, "records": self.lines}
+
+    def discard(self) -> None:
+        self._packed.close()  # type: ignore[no-untyped-call]
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _read_manifest(path: Path) -> Package:
+    content = path.read_bytes()
+    where = "/".join(path.parts[-4:])
+    try:
+        values: Mapping[str, Any] = json.loads(content)
+        window = values["window"]
+        span = Window(read_instant(window["start"]), read_instant(window["end"])) if window else None
+        return Package(**(dict(values) | {"window": span, "sha256": hashlib.sha256(content).hexdigest()}))
+    except (ValueError, TypeError, KeyError) as error:
+        raise IntegrityError(
+            "A manifest can't be read.", where=where, next_step="Restore it from the backup."
+        ) from error
+
+
+def _read_time(text: str | None) -> datetime | None:
+    try:
+        return read_instant(text) if text else None
+    except ValueError:
+        return None
