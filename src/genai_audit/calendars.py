@@ -116,3 +116,11 @@ def _period(text: str, today: date) -> tuple[date, date]:
         where="--since or --until",
         next_step=f"Write a day such as 2026-11-01, or one of {', '.join(RELATIVE_DATES)}.",
     )
+
+
+def bank_holidays(first: date, last: date) -> dict[date, str]:
+    """Bank holidays in England and Wales from the `holidays` package, offline."""
+    import holidays
+
+    known = holidays.country_holidays("GB", subdiv="ENG", years=range(first.year, last.year + 1))
+    return {day: name for day, name in sorted(known.items()) if first <= day <= last}

@@ -65,6 +65,7 @@ class Source:
     lag: timedelta = timedelta(days=1)  # documented delay until records arrive
     expected: str = "daily"  # daily | on import
     pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
+    kinds: tuple[str, ...] = ()  # kinds of file that `--kind` may name
     recognise: Callable[[Path, bytes], str | None] | None = None  # file, first 64 kB -> kind, or None
     read: Callable[[Path, str, SourceContext], Iterator[RawPage]] | None = None  # file, kind -> pages
 

@@ -6,7 +6,8 @@ Which of these a real tenant shows: facts/m365.md §§1.3, 1.7, 2.4.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 REQUEST_KINDS = ("create", "list", "poll", "records")
@@ -56,6 +57,10 @@ class Faults:
     forbidden: bool = False  # 403 for every Graph request
     segment_missing: bool = False  # v1.0 doesn't know auditLog (400); beta does
 
+    @property
+    def stray_window(self) -> timedelta:
+        return timedelta(seconds=self.stray_seconds)
+
     @classmethod
     def from_json(cls, text: str) -> Faults:
         """Read a JSON object of field names; an unknown name is a TypeError."""
@@ -76,6 +81,7 @@ _SINGLE = (
     "throttle_with_retry_after", "throttle_without_header", "unavailable_burst", "server_error",
     "reset_mid_body", "truncated_json",
 )  # fmt: skip
+_COUNTED = (*_SINGLE, "lost_post", "query_failed", "unknown_status")
 _NOT_ON_CREATE = ("reset_mid_body", "truncated_json")
 
 
@@ -85,10 +91,8 @@ class FaultCounter:
     def __init__(self, faults: Faults) -> None:
         self.log: list[FaultHit] = []
         self._faults = faults
-        self._left: dict[str, int] = {}
-        for one in fields(faults):
-            value = getattr(faults, one.name)
-            self._left[one.name] = int(value[0]) if one.name == _SINGLE[0] else value  # flags count as 1 or 0
+        self._left = {name: getattr(faults, name) for name in _COUNTED}
+        self._left["throttle_with_retry_after"] = faults.throttle_with_retry_after[0]
         self._matching = 0
 
     def draw(self, kind: str, request_number: int) -> str | None:
@@ -116,3 +120,7 @@ class FaultCounter:
 
     def hit(self, name: str, kind: str, request_number: int) -> None:
         self.log.append(FaultHit(name, kind, request_number))
+
+    def given(self, name: str) -> int:
+        """How often a fault has been given so far."""
+        return sum(hit.fault == name for hit in self.log)

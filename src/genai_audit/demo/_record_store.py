@@ -10,27 +10,31 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+# (created, bytes), or (created, arrived, bytes)
+Entry = tuple[datetime, bytes] | tuple[datetime, datetime | None, bytes]
 _OPERATION = re.compile(rb'"[oO]peration"\s*:\s*"([^"\\]*)"')
 _CREATED = re.compile(rb'"(?:createdDateTime|CreationTime)"\s*:\s*"([^"\\]*)"')
 _WRAPPED = b'{"pretend_record":'
 
 
 class RecordStore:
-    """Records in order of creation. Duplicates are kept; bytes are never parsed, so they may be malformed.
+    """Records in order of creation, from entries (created, bytes) or (created, arrived, bytes).
+
+    Duplicates are kept; bytes are never parsed, so they may be malformed.
 
     `add(created, raw)`: the operation is the first `"operation"` in the bytes unless it is given (none found:
     the record matches every operation filter). `arrived` is when the tenant first shows the record (None: at
     once). Times without a zone are UTC.
     """
 
-    def __init__(self, entries: Iterable[tuple[datetime, bytes]] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries: list[tuple[int, int, int, bytes]] = []  # created µs, arrived µs, operation no, bytes
         self._created = array("q")
         self._sorted = True
         self._operations: list[str] = [""]
         self._numbers: dict[str, int] = {"": 0}
-        for created, raw in entries:
-            self.add(created, raw)
+        for created, *arrived, raw in entries:
+            self.add(created, raw, arrived=arrived[0] if arrived else None)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -74,7 +78,7 @@ class RecordStore:
 
     @classmethod
     def read(cls, file: Path) -> RecordStore:
-        """Read a file of `write`, or plain NDJSON records (time: the first createdDateTime or CreationTime)."""
+        """Read a file of `write`, or plain NDJSON (time: the first createdDateTime or CreationTime)."""
         store = cls()
         with file.open("rb") as lines:
             for line in lines:

@@ -34,6 +34,7 @@ class SignIn:
     certificate: bytes
     roles: tuple[str, ...] = GRAPH_ROLES
     lifetime: int = 3599
+    tenant_id: str = TENANT_ID
     url: str = ""  # known once the port is
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _tokens: dict[str, float] = field(default_factory=dict)  # token -> when it expires
@@ -66,7 +67,7 @@ class SignIn:
         })  # fmt: skip
 
     def _refuse(self, tenant: str, form: dict[str, str]) -> tuple[int, str, str] | None:
-        if tenant != TENANT_ID:
+        if tenant != self.tenant_id:
             return 400, "invalid_request", "AADSTS90002: Tenant not found. Check the tenant id."
         if form.get("grant_type") != "client_credentials":
             return 400, "unsupported_grant_type", "AADSTS70003: The grant type is not supported."
@@ -94,8 +95,8 @@ class SignIn:
     def _sign(self) -> str:
         now = int(time.time())
         claims = {
-            "aud": "https://graph.microsoft.com", "iss": f"https://sts.windows.net/{TENANT_ID}/",
-            "tid": TENANT_ID, "appid": CLIENT_ID, "idtyp": "app", "roles": list(self.roles),
+            "aud": "https://graph.microsoft.com", "iss": f"https://sts.windows.net/{self.tenant_id}/",
+            "tid": self.tenant_id, "appid": CLIENT_ID, "idtyp": "app", "roles": list(self.roles),
             "iat": now, "nbf": now, "exp": now + self.lifetime, "jti": secrets.token_hex(8), "ver": "1.0",
         }  # fmt: skip
         token = jwt.encode(claims, self._key, algorithm="HS256")

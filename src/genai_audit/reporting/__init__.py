@@ -1,1 +1,1 @@
-"""Published tables to pages that open from a file share."""
+"""Published tables in, pages out. Nothing here reads the warehouse, the clock or the network."""

@@ -1,0 +1,70 @@
+"""The command line: parse arguments, call one function, print, exit. No logic lives here.
+
+Results go to stdout, everything for people (progress, notes, errors) to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from genai_audit.cli import audit, questions, setup
+from genai_audit.cli.session import Session, print_error
+from genai_audit.errors import GenaiAuditError
+
+EXIT_CODES = (
+    "Exit codes: 0 fine, 1 quality gate or --fail-on hit, 2 usage, 65 bad data, 69 source unavailable, "
+    "70 our bug, 75 already running, 78 configuration, 130 interrupted."
+)
+app = typer.Typer(
+    name="genai-audit",
+    help="Evidence for a university's GenAI policy, from the activity logs it already has.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.callback()(Session.open)
+for verb in (setup.init, setup.doctor, setup.demo, audit.pull, audit.run, audit.rebuild, audit.report):
+    app.command()(verb)
+app.command("import")(audit.import_)
+for question in (questions.query, questions.trace, questions.verify):
+    app.command()(question)
+
+
+def main() -> None:
+    """Run the command line; every expected error becomes its exit code, a traceback needs --debug."""
+    os.umask(0o077)
+    debug = "--debug" in sys.argv
+    try:
+        app(standalone_mode=False)
+    except GenaiAuditError as error:
+        if debug:
+            traceback.print_exc()
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Interrupted. Everything that was landed is whole; run again to go on.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(130)  # requests that are under way must not hold the process
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        _leave(error, debug)
+
+
+def _leave(error: Exception, debug: bool) -> None:
+    if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the argument parser
+        error.show()
+        sys.exit(error.exit_code)
+    if debug:
+        traceback.print_exc()
+    # The message of an unknown error may quote data, so only its type is shown.
+    print(f"Error: our own bug ({type(error).__name__}).", file=sys.stderr)
+    print("Next:  run again with --debug and send us the traceback; it may quote data.", file=sys.stderr)
+    sys.exit(70)

@@ -1,0 +1,135 @@
+"""Fill landing: pull what is due from every source, or take files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+from genai_audit import registry
+from genai_audit.calendars import Window
+from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
+from genai_audit.landing import Landing, Package, packages
+from genai_audit.runs import Run
+
+
+def due_windows(run: Run, source_id: str) -> list[Window]:
+    """Windows that a plain `run` owes: from the last pull less the overlap for late records, until now."""
+    settings = run.settings.m365_audit
+    pulled = [p.window for p in packages(run.workspace) if p.source == source_id and p.window]
+    if pulled:
+        start = max(window.end for window in pulled) - timedelta(days=settings.overlap_days)
+        earliest = min(window.start for window in pulled)
+        start = max(start, earliest)
+    else:
+        start = run.started_at - timedelta(days=settings.first_pull_days)
+    return plan_windows(run, Window(start, run.started_at))
+
+
+def plan_windows(run: Run, window: Window) -> list[Window]:
+    """Cut at whole hours of UTC from the window's first midnight, so that two pulls of a day ask the same."""
+    step = timedelta(hours=run.settings.m365_audit.window_hours)
+    midnight = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    cuts = Window(midnight, max(window.end, midnight + timedelta(seconds=1))).split(step)
+    return [Window(max(cut.start, window.start), cut.end) for cut in cuts if cut.end > window.start]
+
+
+def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | None = None) -> None:
+    """Collect every due window of every source into landing. A source that fails does not stop the others."""
+    run.window = window
+    landing = Landing(run.workspace, run.settings, run.run_id)
+    for source_id in source_ids or run.settings.sources.enabled:
+        source = find_source(source_id)
+        if source.pull is None:
+            raise UsageError(
+                f"'{source_id}' is read from files, not pulled.",
+                where="--source",
+                next_step="Use `genai-audit import FILE`.",
+            )
+        windows = plan_windows(run, window) if window else due_windows(run, source_id)
+        run.say(f"{source_id}: {len(windows)} window(s) to pull")
+        # No `with`: on Ctrl-C the pool must not wait for requests that are under way.
+        pool = ThreadPoolExecutor(run.settings.m365_audit.parallel_windows)
+        try:
+            tasks = [pool.submit(_pull_window, run, landing, source_id, one) for one in windows]
+            for done, task in enumerate(tasks, start=1):
+                run.landed.append(task.result())
+                run.advance(f"pull {source_id}", done, len(tasks))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pull_window(run: Run, landing: Landing, source_id: str, window: Window) -> Package:
+    source = find_source(source_id)
+    assert source.pull is not None
+    writer = landing.open_package(source_id, source, window)
+    try:
+        for page in source.pull(window, run.context(source_id)):
+            writer.add(page)
+        package = writer.close()
+    except SourceUnavailableError as error:
+        package = writer.close("partial" if writer.accepted else "failed", str(error))
+    except BaseException:
+        writer.discard()
+        raise
+    if package.outcome != "complete":
+        run.gaps.append(f"{source_id} {window}: {package.outcome}: {package.reason}")
+    return package
+
+
+def import_files(run: Run, files: Iterable[Path], kind: str | None = None) -> None:
+    """Take files; each is recognised by its content unless `kind` is given. One package or more a file."""
+    landing = Landing(run.workspace, run.settings, run.run_id)
+    for file in files:
+        source_id, found = recognise(file, kind)
+        run.landed.extend(_import_file(run, landing, source_id, found, file))
+
+
+def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
+    """Source id and kind of a file, from its first bytes or from `kind`."""
+    if not file.is_file():
+        raise UsageError("There is no such file.", where=file.name, next_step="Check the path.")
+    with file.open("rb") as opened:
+        head = opened.read(65_536)
+    for source_id, source in registry.sources().items():
+        found = source.recognise(file, head) if source.recognise else None
+        if found and kind in (None, found, source_id):
+            return source_id, found
+    if kind:
+        for source_id, source in registry.sources().items():
+            if source.read and (kind == source_id or kind in source.kinds):
+                return source_id, kind
+    raise BadDataError(
+        "This file is no export that we know.",
+        where=file.name,
+        next_step="Name its kind with --kind, or see `genai-audit import --help` for what is taken.",
+    )
+
+
+def _import_file(run: Run, landing: Landing, source_id: str, kind: str, file: Path) -> list[Package]:
+    source = find_source(source_id)
+    assert source.read is not None
+    closed = []
+    writer = landing.open_package(source_id, source, None)
+    try:
+        for page in source.read(file, kind, run.context(source_id)):
+            if writer.accepted >= run.settings.limits.package_records:
+                closed.append(writer.close())
+                writer = landing.open_package(source_id, source, None)
+            writer.add(page)
+        closed.append(writer.close())
+    except BaseException:
+        writer.discard()
+        raise
+    run.say(f"{source_id} ({kind}): {sum(p.counts['accepted'] for p in closed)} records")
+    return closed
+
+
+def find_source(source_id: str) -> registry.Source:
+    known = registry.sources()
+    if source_id not in known:
+        raise UsageError(
+            f"There is no source '{source_id}'.", where="--source", next_step=f"Known: {', '.join(known)}."
+        )
+    return known[source_id]

@@ -1,0 +1,90 @@
+"""Compare a day with earlier days of the same kind (facts/detections.md §1.4, `same_kind_of_day`).
+
+Pure: no clock, no I/O. Counts are not normal and few days are alike, so centre and spread are the median and
+the MAD of the last weeks' days with the same weekday **and** the same type in the university's calendar; bank
+holidays are left out. The same day of last year's academic week is not used yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a day is unusual: value >= floor, >= ratio x median, and >= k spreads above the median."""
+
+    floor: float = 20
+    ratio: float = 3.0
+    k: float = 4.0
+    weeks: int = 8
+    min_weekdays: int = 4
+    min_days: int = 10
+
+
+def judge_days(days: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """The days at or above the floor, each with its comparison and `is_judged`, `is_unusual`.
+
+    `days`: one row a subject and day with `subject, day (Date), value, day_type, is_bank_holiday,
+    is_comparable` (false: not wholly collected; such a day is judged but never compared with). A missing row
+    is not a zero: fill zeros first where collection is proven. Days below the floor can't be unusual and are
+    not returned.
+    """
+    compared = compare_days(days.filter(pl.col("value") >= rule.floor), days, rule)
+    median, above = pl.col("median"), pl.col("value") - pl.col("median")
+    is_unusual = (pl.col("value") >= rule.ratio * median) & (above >= rule.k * pl.col("spread"))
+    return compared.with_columns(is_unusual.fill_null(False).alias("is_unusual"))
+
+
+def compare_days(judged: pl.DataFrame, history: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """`judged` with `compared_with` (same weekday | same kind of day | NULL), `compared_days`, `median`,
+    `spread` and `is_judged`. Both frames have the columns named in `judge_days`; rows keep no order.
+
+    Fewer than `min_weekdays` comparable days: all days of the same type count, if there are `min_days`;
+    otherwise the day is not judged.
+    """
+    usable = history.filter("is_comparable", ~pl.col("is_bank_holiday")).select(
+        "subject", "day_type", pl.col("day").alias("past_day"), pl.col("value").alias("past_value")
+    )
+    span = rule.weeks * 7
+    weekday = _summarise(judged, usable, range(7, span + 1, 7), rule.min_weekdays, "same weekday")
+    left_over = weekday.filter(~pl.col("is_judged")).select(judged.columns)
+    any_day = _summarise(left_over, usable, range(1, span + 1), rule.min_days, "same kind of day")
+    return pl.concat([weekday.filter("is_judged"), any_day])
+
+
+def _summarise(
+    judged: pl.DataFrame, usable: pl.DataFrame, days_back: range, minimum: int, words: str
+) -> pl.DataFrame:
+    """Median and spread of the usable days that lie `days_back` before each judged day."""
+    value = pl.col("past_value")
+    back = pl.DataFrame({"days_back": list(days_back)}, schema={"days_back": pl.Int64})
+    summary = (
+        judged.select("subject", "day", "day_type")
+        .join(back, how="cross")
+        .with_columns((pl.col("day") - pl.duration(days="days_back")).alias("past_day"))
+        .join(usable, on=["subject", "day_type", "past_day"])
+        .group_by("subject", "day")
+        .agg(
+            value.len().cast(pl.Int64).alias("compared_days"),
+            value.median().alias("median"),
+            ((value - value.median()).abs().median() * MAD_TO_SIGMA).alias("mad"),
+        )
+    )
+    is_judged = pl.col("compared_days") >= minimum
+    spread = pl.max_horizontal("mad", pl.col("median").sqrt(), pl.lit(1.0))
+    return (
+        judged.join(summary, on=["subject", "day"], how="left")
+        .with_columns(pl.col("compared_days").fill_null(0))
+        .with_columns(
+            is_judged.alias("is_judged"),
+            pl.when(is_judged).then(pl.lit(words)).alias("compared_with"),
+            pl.when(is_judged).then(pl.col("median")).alias("median"),
+            pl.when(is_judged).then(spread).alias("spread"),
+        )
+        .drop("mad")
+    )

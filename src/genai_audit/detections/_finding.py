@@ -1,0 +1,126 @@
+"""How a detection words and numbers its findings. A finding is a lead for a named human, not a verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from genai_audit.errors import ConfigurationError
+from genai_audit.registry import NotEvaluatedError
+
+FINDING_SCHEMA: dict[str, Any] = {
+    "finding_id": pl.String, "detection": pl.String, "subject_kind": pl.String, "subject_key": pl.String,
+    "found_day": pl.Date, "severity": pl.String, "measure": pl.Float64, "expected": pl.Float64,
+    "summary": pl.String, "evidence": pl.String,
+}  # fmt: skip
+EVIDENCE_LIMIT = 5
+UNIDENTIFIED = "unidentified"  # subject of records that name no person
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One finding before it gets its number.
+
+    `part` keeps two findings of one subject and day apart; `window` replaces the day in the number when the
+    finding is about the subject as such. `record_ids` point into `table`.
+    """
+
+    subject_kind: str
+    subject_key: str
+    found_day: date
+    severity: str
+    summary: str
+    measure: float
+    expected: float | None = None
+    table: str = ""
+    record_ids: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    part: str = ""
+    window: str | None = None
+
+
+def number_finding(detection: str, subject: str, part: str, window: str) -> str:
+    """`fi_` and 26 hex digits: the same detection, subject and window give the same id in every run."""
+    text = json.dumps([detection, subject, part, window], ensure_ascii=False)
+    return "fi_" + hashlib.sha256(text.encode()).hexdigest()[:26]
+
+
+def build_findings(detection: str, leads: Iterable[Lead]) -> pl.DataFrame:
+    """One row a lead with the columns of FINDING_SCHEMA, ordered by day and id (never by a person's figure)."""
+    rows = [_build_row(detection, lead) for lead in leads]
+    return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row").sort("found_day", "finding_id")
+
+
+def _build_row(detection: str, lead: Lead) -> tuple[Any, ...]:
+    window = lead.found_day.isoformat() if lead.window is None else lead.window
+    records = [{"table": lead.table, "record_id": record} for record in lead.record_ids[:EVIDENCE_LIMIT]]
+    evidence = json.dumps({"records": records, "counts": dict(lead.counts)}, sort_keys=True)
+    number = number_finding(detection, lead.subject_key, lead.part, window)
+    return (number, detection, lead.subject_kind, lead.subject_key, lead.found_day, lead.severity,
+            float(lead.measure), lead.expected, lead.summary, evidence)  # fmt: skip
+
+
+def merge_params(detection: str, defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults with the workspace's own values over them. A misspelt name is refused, not ignored."""
+    unknown = sorted(set(params) - set(defaults))
+    if unknown:
+        raise ConfigurationError(
+            f"The detection has no parameter called {', '.join(unknown)}.",
+            where=f"detections.{detection}",
+            next_step=f"Use one of: {', '.join(sorted(defaults))}.",
+        )
+    return {**defaults, **params}
+
+
+def require_rows(frames: Mapping[str, pl.DataFrame], table: str, reason: str) -> pl.DataFrame:
+    """The frame of a table; NotEvaluatedError(reason) when it has no row."""
+    frame = frames[table]
+    if frame.is_empty():
+        raise NotEvaluatedError(reason)
+    return frame
+
+
+def pick_record_ids() -> pl.Expr:
+    """Aggregation: the first five record ids of a group by time, whatever the order of the rows."""
+    ordered = pl.col("record_id").sort_by("occurred_at", "record_id")
+    return ordered.unique(maintain_order=True).head(EVIDENCE_LIMIT).alias("record_ids")
+
+
+def find_population_days(
+    firing: pl.DataFrame, active: pl.DataFrame, max_share: float, min_persons: int
+) -> dict[date, int]:
+    """Days on which so many fire that one finding is made for all (facts/detections.md §1.2 rule 12).
+
+    Both frames hold `occurred_day` and `person_key`. Returns the number of active persons by day.
+    """
+    fired = firing.group_by("occurred_day").agg(pl.col("person_key").drop_nulls().n_unique().alias("fired"))
+    present = active.group_by("occurred_day").agg(pl.col("person_key").drop_nulls().n_unique().alias("active"))
+    joined = fired.join(present, on="occurred_day", how="left").with_columns(
+        pl.max_horizontal("fired", "active").alias("active")
+    )
+    crowded = joined.filter(
+        (pl.col("fired") >= min_persons) & (pl.col("fired") > max_share * pl.col("active"))
+    )
+    return dict(crowded.select("occurred_day", "active").iter_rows())
+
+
+def write_day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def write_count(count: float, noun: str) -> str:
+    """`1 record`, `1,204 records`."""
+    return f"{count:,.0f} {noun}" + ("" if count == 1 else "s")
+
+
+def tidy(text: str | None, limit: int = 80) -> str:
+    """Text that came from a log, on one line, without control or direction characters, cut to `limit`."""
+    kept = "".join(sign for sign in text or "" if unicodedata.category(sign)[0] != "C")
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"

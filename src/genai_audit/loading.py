@@ -1,0 +1,82 @@
+"""From sealed packages to built marts: parse, check every seal, load, rebuild touched days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genai_audit import parsing, registry
+from genai_audit.calendars import bank_holidays, read_instant, uk_day
+from genai_audit.landing import Package, packages
+from genai_audit.privacy.pseudonyms import pseudonym
+from genai_audit.registers import read_registers
+from genai_audit.runs import Run
+from genai_audit.warehouse import Warehouse
+
+
+def parse_and_load(run: Run, *, again: bool = False) -> None:
+    """Parse what is not parsed, check every seal, load what is not loaded, rebuild touched days."""
+    landed = packages(run.workspace)
+    parsing.parse_all(run.workspace, landed, run.settings, run.workspace.read_key(), again=again)
+    with run.warehouse() as warehouse:
+        loaded = warehouse.loaded()
+        for family in sorted({registry.sources()[package.source].family for package in landed}):
+            fresh = [
+                package
+                for package in landed
+                if package.package_id not in loaded and registry.sources()[package.source].family == family
+            ]
+            parsed = {p.package_id: parsing.check_seal(run.workspace, p) for p in fresh}
+            run.record_count += warehouse.load(family, parsed) if fresh else 0
+        _load_small_tables(run, warehouse, landed)
+        warehouse.build()
+
+
+def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]) -> None:
+    registers = read_registers(run.workspace.registers)
+    key = run.workspace.read_key()
+    warehouse.replace("stg_directory", [_directory_row(key, row) for row in registers["directory"]])
+    warehouse.replace("stg_unit", registers["units"])
+    warehouse.replace("stg_label", [_label_row(row) for row in registers["labels"]])
+    warehouse.replace("stg_tool", [_tool_row(row) for row in registers["tools"]])
+    warehouse.replace("stg_calendar", registers["calendar"])
+    warehouse.replace("stg_expected_source", [{"source": s} for s in run.settings.sources.expected])
+    warehouse.replace("stg_package", [_package_row(package) for package in landed])
+    run.load_history(warehouse)
+    times = [read_instant(t) for p in landed for t in (p.min_occurred_at, p.max_occurred_at) if t]
+    if times:
+        days = bank_holidays(uk_day(min(times)), uk_day(max([*times, run.started_at])))
+        warehouse.replace("stg_bank_holiday", [{"holiday": d, "holiday_name": n} for d, n in days.items()])
+
+
+def _directory_row(key: bytes, row: Mapping[str, str]) -> dict[str, Any]:
+    alias = pseudonym(key, "person", row["upn"]) if row["upn"] else None
+    person = pseudonym(key, "person", row["object_id"]) if row["object_id"] else alias
+    return {"person_key": person, "alias_key": alias, "unit_id": row["unit_id"], "role": row["role"]}
+
+
+def _label_row(row: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = dict(row) | {
+        "label_id": row["label_id"].lower(),
+        "valid_to": row["valid_to"] or None,
+    }
+    return values
+
+
+def _tool_row(row: Mapping[str, str]) -> dict[str, Any]:
+    return {("tool_status" if name == "status" else name): value for name, value in row.items()}
+
+
+def _package_row(package: Package) -> dict[str, Any]:
+    window, counts, facts = package.window, package.counts, package.source_facts
+    names = ("received", "accepted", "duplicate", "quarantined", "trimmed", "content_cut")
+    return {
+        "seq": package.seq, "package_id": package.package_id, "source": package.source, "kind": package.kind,
+        "window_start": window.start if window else None, "window_end": window.end if window else None,
+        "outcome": package.outcome, "reason": package.reason,
+        **{f"{name}_count": counts[name] for name in names},
+        "retry_count": facts.get("retry_count", 0), "throttled_count": facts.get("throttled_count", 0),
+        "min_occurred_at": read_instant(package.min_occurred_at) if package.min_occurred_at else None,
+        "max_occurred_at": read_instant(package.max_occurred_at) if package.max_occurred_at else None,
+        "manifest_sha256": package.sha256,
+    }  # fmt: skip

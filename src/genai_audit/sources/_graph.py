@@ -1,0 +1,531 @@
+"""The only door to Microsoft Graph: who we are, which host we talk to, how long we try, what an error means.
+
+The SDK's builders make the requests, its adapter sends them, and answers come back as bytes: its models would
+rewrite the evidence (facts/m365.md §2.2). The SDK's own retry and redirects are switched off, because it
+repeats a POST that may have succeeded and gives up where the service asks for three minutes or more
+(facts/trust.md §10.3); its pager is not used, because it stops at an empty page. One Graph object serves one
+pull, in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import logging
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.identity import CertificateCredential, ClientSecretCredential, ManagedIdentityCredential
+from kiota_abstractions.api_error import APIError
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.method import Method
+from kiota_abstractions.request_information import RequestInformation
+from kiota_authentication_azure.azure_identity_authentication_provider import (
+    AzureIdentityAuthenticationProvider,
+)
+from kiota_http.middleware.options import RedirectHandlerOption, RetryHandlerOption
+from kiota_http.observability_options import ObservabilityOptions
+from msgraph import GraphRequestAdapter, GraphServiceClient
+from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.generated.models.security.audit_log_query import AuditLogQuery
+from msgraph.graph_request_adapter import options as sdk_options
+from msgraph_core import GraphClientFactory
+
+from genai_audit.calendars import Window
+from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
+from genai_audit.settings import M365AuditSettings, Settings, TenantSettings
+from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
+
+T = TypeVar("T")
+Build = Callable[[], RequestInformation]
+
+ATTEMPTS = 10  # of one request that is met with silence or nonsense; throttling is bound by the deadline alone
+LONGEST_PAUSE = 120.0  # seconds, of our own; a Retry-After is honoured at any length
+VERSIONS = ("v1.0", "beta")
+FORBIDDEN = ("aienterpriseinteraction", "reportsettings")  # prompts in clear text; unmasking names in reports
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+# Their INFO lines hold URLs with skip tokens, and azure.identity warns about errors that we report ourselves.
+for _name in ("httpx", "azure", "msal"):
+    logging.getLogger(_name).setLevel(logging.ERROR if _name == "azure" else logging.WARNING)
+
+
+class DeadlineError(SourceUnavailableError):
+    """The time for this window is over; another run can go on where this one stopped."""
+
+
+class UnreachableError(SourceUnavailableError):
+    """One request failed ATTEMPTS times in a row."""
+
+
+class ProtocolError(SourceUnavailableError):
+    """An answer that must not be followed or believed."""
+
+
+class GraphRefusedError(SourceUnavailableError):
+    """A 4xx that no repetition cures. `status` is the HTTP status; `is_segment_missing`: try the beta path."""
+
+    def __init__(self, status: int, code: str, *, is_segment_missing: bool = False) -> None:
+        super().__init__(
+            f"Microsoft Graph refused a request: {status} {code}.".replace(" .", "."),
+            where="Microsoft Graph",
+            next_step="Run `genai-audit doctor`; if it finds nothing, report this error.",
+        )
+        self.status, self.is_segment_missing = status, is_segment_missing
+
+
+class TransientError(Exception):
+    """Worth another try. `status` is 0 if no whole answer came; `retry_after` is in seconds."""
+
+    def __init__(self, reason: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.retry_after = reason, status, retry_after
+
+    @property
+    def is_throttled(self) -> bool:
+        return self.status == 429 or self.retry_after is not None
+
+
+# --- Who we are
+
+
+class _Tokens:
+    """A credential that can be renewed: azure-identity keeps a token even when Graph has refused it."""
+
+    def __init__(self, tenant: TenantSettings, timeout: float) -> None:
+        self._tenant = tenant
+        self._make = partial(_make_credential, tenant, timeout)
+        self._credential: TokenCredential | None = None
+
+    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        return await asyncio.to_thread(self.fetch, *scopes, **kwargs)
+
+    def fetch(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """A token whose permissions were checked, or ConfigurationError, or TransientError."""
+        try:
+            self._credential = self._credential or self._make()
+            token = self._credential.get_token(*scopes, **kwargs)
+        except (AzureError, ValueError, RuntimeError) as error:
+            self._credential = None
+            raise _translate_sign_in(error) from None
+        check_roles(_read_claims(token.token), self._tenant.tenant_id)
+        return token
+
+    def renew(self) -> None:
+        self._credential = None
+
+    async def close(self) -> None:
+        self._credential = None
+
+
+def _make_credential(tenant: TenantSettings, timeout: float) -> TokenCredential:
+    """Raises ValueError or ConfigurationError when a file or a key of the settings is not usable."""
+    wiring: dict[str, Any] = {"retry_total": 0, "connection_timeout": timeout, "read_timeout": timeout}
+    if tenant.credential == "managed_identity":
+        return ManagedIdentityCredential(client_id=tenant.client_id or None, **wiring)
+    for name in ("tenant_id", "client_id"):
+        if not getattr(tenant, name):
+            raise ConfigurationError(
+                f"tenant.{name} is empty.",
+                where="genai-audit.toml",
+                next_step="Copy it from the application's overview page in Entra.",
+            )
+    wiring |= {"authority": tenant.authority_url}
+    if tenant.authority_url != TenantSettings().authority_url:
+        wiring |= {"disable_instance_discovery": True}
+    if tenant.ca_bundle:
+        wiring |= {"connection_verify": str(tenant.ca_bundle)}
+    if urlsplit(tenant.authority_url).hostname in _LOOPBACK:
+        wiring |= {"use_env_settings": False}
+    if tenant.credential == "client_secret":
+        secret = _read_private(tenant.client_secret_path, "tenant.client_secret_path").decode().strip()
+        return ClientSecretCredential(tenant.tenant_id, tenant.client_id, secret, **wiring)
+    content = _read_private(tenant.certificate_path, "tenant.certificate_path")
+    return CertificateCredential(tenant.tenant_id, tenant.client_id, certificate_data=content, **wiring)
+
+
+def _read_private(path: Path | None, key: str) -> bytes:
+    """A file that only its owner may read."""
+    if path is None or not path.is_file():
+        raise ConfigurationError(
+            f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of the file, mode 0600."
+        )
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(
+            f"The file of {key} can be read by other accounts.",
+            where="genai-audit.toml",
+            next_step=f"Run `chmod 600 {path}`; if others may have read it, replace the credential in Entra.",
+        )
+    if not (content := path.read_bytes()).strip():
+        raise ConfigurationError(
+            f"The file of {key} is empty.", where="genai-audit.toml", next_step="Put the credential into it."
+        )
+    return content
+
+
+def _translate_sign_in(error: Exception) -> Exception:
+    """What a failed sign-in means. Entra's code is kept, its sentence is not: it may hold identifiers."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return _untrusted("the sign-in service")
+    response = getattr(error, "response", None)
+    status = int(getattr(response, "status_code", 0) or 0)
+    code = re.search(r"AADSTS\d+", str(error))
+    is_final = isinstance(error, ClientAuthenticationError | ValueError) and status not in (408, 429)
+    if not is_final or status >= 500 or "temporarily_unavailable" in str(error):
+        return TransientError("the sign-in service did not answer properly", status)
+    return ConfigurationError(
+        f"Entra refused the sign-in{f' ({code.group()})' if code else ''}.",
+        where="genai-audit.toml [tenant]",
+        next_step="Check tenant_id, client_id and the certificate or secret: wrong, expired, or not uploaded?",
+    )
+
+
+def _untrusted(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The certificate of {what} is not trusted.",
+        where="genai-audit.toml [tenant]",
+        next_step="If a proxy of yours opens TLS, put its certificate authority into tenant.ca_bundle.",
+    )
+
+
+def _read_claims(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unchecked: Graph checks the signature. Empty if the token is not readable."""
+    try:
+        payload = token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def check_roles(claims: dict[str, Any], tenant_id: str) -> tuple[str, ...]:
+    """The token's application permissions, or ConfigurationError for one that could write or read prompts."""
+    roles = tuple(sorted(str(role) for role in claims.get("roles") or ()))
+    refused = [role for role in roles if not _is_read_only(role) or role.casefold().startswith(FORBIDDEN)]
+    if refused:
+        raise ConfigurationError(
+            f"The application holds permissions that this tool must not have: {', '.join(refused)}.",
+            where="Entra, API permissions",
+            next_step="Remove them, or use another application; the tool refuses to work with them.",
+        )
+    if "tid" in claims and re.fullmatch(r"[0-9a-fA-F-]{36}", tenant_id) and claims["tid"] != tenant_id.lower():
+        raise ConfigurationError(
+            "The token belongs to another tenant.",
+            where="genai-audit.toml",
+            next_step="Check tenant.tenant_id.",
+        )
+    return roles
+
+
+def _is_read_only(role: str) -> bool:
+    """`User.Read.All` and `User.ReadBasic.All` are; `Mail.Send`, `Sites.Selected`, `Sites.ReadWrite.All` not."""
+    words = role.casefold().split(".")
+    return len(words) > 1 and words[1].startswith("read") and "write" not in role.casefold()
+
+
+# --- How we ask
+
+
+class Graph:
+    """Sends requests until they succeed, are refused, or `deadline` (monotonic seconds) has come."""
+
+    def __init__(
+        self, adapter: GraphRequestAdapter, tokens: _Tokens, url: str, permission: str, limits: M365AuditSettings
+    ) -> None:
+        self._adapter, self._tokens, self._url = adapter, tokens, httpx.URL(url)
+        self._permission, self._limits = permission, limits
+        self._queries = GraphServiceClient(request_adapter=adapter).security.audit_log.queries
+        self.deadline = time.monotonic() + limits.deadline_minutes * 60
+        self.retry_count = self.throttled_count = self.page_count = 0
+        self.use_version(VERSIONS[0])
+
+    def use_version(self, version: str) -> None:
+        """`v1.0`, or `beta` for tenants whose v1.0 doesn't know the audit log (facts/m365.md §1.7)."""
+        self.api_version = version
+        self._adapter.base_url = f"{str(self._url).rstrip('/')}/{version}"
+
+    def build_creation(self, name: str, window: Window, operations: tuple[str, ...]) -> RequestInformation:
+        """POST of a query. Operations only: other filters are doubtful (facts/m365.md §1.2)."""
+        query = AuditLogQuery(
+            display_name=name,
+            filter_start_date_time=window.start.astimezone(UTC),
+            filter_end_date_time=window.end.astimezone(UTC),
+            operation_filters=list(operations),
+        )
+        return self._queries.to_post_request_information(query)
+
+    def build_listing(self) -> RequestInformation:
+        return self._queries.to_get_request_information()
+
+    def build_status(self, query_id: str) -> RequestInformation:
+        return self._queries.by_audit_log_query_id(query_id).to_get_request_information()
+
+    def build_records(self, query_id: str, top: int) -> RequestInformation:
+        records = self._queries.by_audit_log_query_id(query_id).records
+        wish = records.RecordsRequestBuilderGetQueryParameters(top=top)
+        return records.to_get_request_information(RequestConfiguration(query_parameters=wish))
+
+    async def send(self, build: Build) -> bytes:
+        """One request, without repetition except for a fresh token after a 401.
+
+        Raises TransientError, PermissionMissingError, GraphRefusedError, ConfigurationError, DeadlineError.
+        """
+        try:
+            return await self._send_once(build())
+        except GraphRefusedError as refused:
+            if refused.status != 401:
+                raise
+            self._tokens.renew()
+            self.retry_count += 1
+            return await self._send_once(build())
+
+    async def _send_once(self, request: RequestInformation) -> bytes:
+        try:
+            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
+                body = await self._adapter.send_primitive_async(request, "bytes", {"XXX": ODataError})
+        except APIError as error:
+            raise self._translate(error) from None
+        except httpx.RequestError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise _untrusted("Microsoft Graph") from None
+            raise TransientError(f"the connection failed ({type(error).__name__})") from None
+        except TimeoutError:
+            raise self._give_up("a request was still unanswered") from None
+        if not isinstance(body, bytes):
+            raise TransientError("an answer was empty")
+        return body
+
+    def _translate(self, error: APIError) -> Exception:
+        status = int(error.response_status_code or 0)
+        detail = error.error if isinstance(error, ODataError) else None
+        code = re.sub(r"[^A-Za-z0-9_.-]", "", (detail and detail.code) or "")[:60]
+        if status in (408, 425, 429) or status >= 500:
+            headers = httpx.Headers(dict(error.response_headers or {}))
+            return TransientError(f"the service answered {status}", status, _read_retry_after(headers))
+        if status == 403:
+            return PermissionMissingError(
+                f"Microsoft Graph refused: this application may not use {self._permission}.",
+                where="Entra, API permissions",
+                next_step=f"Grant the application permission {self._permission} and give admin consent.",
+            )
+        is_segment_missing = status == 400 and "Resource not found for the segment" in (
+            (detail and detail.message) or ""
+        )
+        return GraphRefusedError(status, code, is_segment_missing=is_segment_missing)
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Repeat until it works. Raises UnreachableError after ATTEMPTS failures, DeadlineError when out of time."""
+        failures = 0
+        for number in itertools.count(1):
+            try:
+                return await attempt()
+            except TransientError as failure:
+                failures += not failure.is_throttled
+                if failures >= ATTEMPTS:
+                    raise UnreachableError(
+                        f"Microsoft Graph failed {failures} times in a row: {failure.reason}.",
+                        where="Microsoft Graph",
+                        next_step="Check the network and the service health page, then run again.",
+                    ) from None
+                await self._pause(failure, number)
+        raise AssertionError("unreachable")
+
+    async def fetch(self, build: Build, read: Callable[[bytes], T]) -> T:
+        """`send` and `read` with repetition: a body that is cut off is asked for again."""
+
+        async def attempt() -> T:
+            try:
+                return read(await self.send(build))
+            except NotAPageError:
+                raise TransientError("an answer was not whole JSON") from None
+
+        return await self.persist(attempt)
+
+    async def pages(self, build: Build) -> AsyncIterator[ServicePage]:
+        """All pages, empty ones included. Raises ProtocolError for a nextLink that must not be followed."""
+        followed: set[str] = set()
+        while True:
+            try:
+                page = await self.fetch(build, read_page)
+            except NoRecordsError:
+                raise _distrust("a page has no list of records") from None
+            self.page_count += 1
+            yield page
+            if not page.next_link:
+                return
+            link = self._check_link(page.next_link, followed)
+            followed.add(link)
+            build = partial(_follow, link)
+
+    def _check_link(self, link: Any, followed: set[str]) -> str:
+        """The same parser that sends the request says where it would go."""
+        try:
+            target = httpx.URL(link)
+        except (TypeError, httpx.InvalidURL):
+            raise _distrust("a nextLink is not an address") from None
+        if (target.scheme, target.host, target.port) != ("https", self._url.host, self._url.port):
+            raise _distrust("a nextLink leads to another host")
+        if target.userinfo:
+            raise _distrust("a nextLink holds credentials")
+        if link in followed:
+            raise _distrust("a nextLink leads back to a page that was read already")
+        return str(link)
+
+    async def _pause(self, failure: TransientError, number: int) -> None:
+        backoff = min(LONGEST_PAUSE, self._limits.retry_seconds * 2.0 ** min(number - 1, 30))
+        pause = random.uniform(0.5, 1.0) * backoff
+        if failure.retry_after is not None:  # plus a little, so that parallel pulls don't come back as one
+            pause = failure.retry_after + random.uniform(0.0, self._limits.retry_seconds)
+        self.retry_count += 1
+        self.throttled_count += failure.is_throttled
+        if time.monotonic() + pause >= self.deadline:
+            raise self._give_up(failure.reason)
+        await asyncio.sleep(pause)
+
+    async def wait(self, seconds: float, reason: str) -> None:
+        """Sleep, but not past the deadline."""
+        await asyncio.sleep(max(0.0, min(seconds, self.deadline - time.monotonic())))
+        if time.monotonic() >= self.deadline:
+            raise self._give_up(reason)
+
+    def _give_up(self, reason: str) -> DeadlineError:
+        return DeadlineError(
+            f"Out of time after {self._limits.deadline_minutes:g} minutes: {reason}.",
+            where="m365_audit.deadline_minutes",
+            next_step="Run again: the same query is resumed. If this repeats, raise the limit.",
+        )
+
+
+def _follow(link: str) -> RequestInformation:
+    request = RequestInformation()
+    request.http_method, request.url = Method.GET, link
+    request.headers.try_add("Accept", "application/json")
+    return request
+
+
+def _distrust(what: str) -> ProtocolError:
+    return ProtocolError(
+        f"Microsoft Graph's answer can't be trusted: {what}.",
+        where="Microsoft Graph",
+        next_step="Run again; if this repeats, something sits between this machine and Microsoft.",
+    )
+
+
+def _read_retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds to wait, from seconds or an HTTP date (measured by the server's own clock); None for nonsense."""
+    text = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
+            seconds = max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+        except (TypeError, ValueError):
+            return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+# --- Wiring
+
+
+@asynccontextmanager
+async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
+    """A Graph of its own: nothing in it is shared with another thread or event loop."""
+    tenant, limits = settings.tenant, settings.m365_audit
+    host = check_address(tenant.graph_url)
+    trust = httpx.create_ssl_context()
+    if tenant.ca_bundle:
+        trust.load_verify_locations(cafile=tenant.ca_bundle)
+    own = {
+        RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False, max_retries=0),
+        RedirectHandlerOption.get_key(): RedirectHandlerOption(max_redirect=0, should_redirect=False),
+    }
+    client = GraphClientFactory.create_with_default_middleware(
+        options={**sdk_options, **own},
+        client=httpx.AsyncClient(
+            verify=trust, timeout=limits.request_timeout_seconds, trust_env=host not in _LOOPBACK
+        ),
+    )
+    tokens = _Tokens(tenant, limits.request_timeout_seconds)
+    # The adapter takes any object with an async get_token (facts/m365.md §2.5).
+    provider = AzureIdentityAuthenticationProvider(
+        tokens,  # type: ignore[arg-type]
+        scopes=[_scope(tenant)],
+        allowed_hosts=[host],
+    )
+    adapter = GraphRequestAdapter(provider, client=client)
+    adapter.observability_options = ObservabilityOptions(include_euii_attributes=False)
+    async with client:
+        yield Graph(adapter, tokens, tenant.graph_url, permission, limits)
+
+
+def check_address(url: str) -> str:
+    """The host of `tenant.graph_url`, or ConfigurationError."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise ConfigurationError(
+            "tenant.graph_url must be https://HOST, without a path.",
+            where="genai-audit.toml",
+            next_step="Leave it out, unless your tenant lives in a national cloud.",
+        )
+    return parts.hostname
+
+
+def _scope(tenant: TenantSettings) -> str:
+    return f"https://{urlsplit(tenant.graph_url).hostname}/.default"
+
+
+def read_token_roles(settings: Settings) -> tuple[str, ...]:
+    """The application permissions that a fresh token carries (empty if it is not readable).
+
+    Raises ConfigurationError for a permission that could write or read prompts, or a refused sign-in, and
+    SourceUnavailableError if the sign-in service does not answer.
+    """
+    tenant = settings.tenant
+    check_address(tenant.graph_url)
+    try:
+        token = _Tokens(tenant, settings.m365_audit.request_timeout_seconds).fetch(_scope(tenant))
+    except TransientError as failure:
+        raise _no_answer(failure) from None
+    return check_roles(_read_claims(token.token), tenant.tenant_id)
+
+
+def check_reachability(settings: Settings, permission: str) -> None:
+    """Sign in and list audit queries once, on v1.0 or else beta. Raises what is wrong; repeats nothing."""
+
+    async def ask() -> None:
+        async with connect(settings, permission) as graph:
+            try:
+                await graph.send(graph.build_listing)
+            except GraphRefusedError as refused:
+                if not refused.is_segment_missing:
+                    raise
+                graph.use_version(VERSIONS[1])
+                await graph.send(graph.build_listing)
+
+    try:
+        asyncio.run(ask())
+    except TransientError as failure:
+        raise _no_answer(failure) from None
+
+
+def _no_answer(failure: TransientError) -> SourceUnavailableError:
+    return SourceUnavailableError(
+        f"Microsoft 365 can't be used just now: {failure.reason}.",
+        where="Microsoft Graph",
+        next_step="Check the network, the proxy and the service health page, then try again.",
+    )

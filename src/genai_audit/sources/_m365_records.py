@@ -1,0 +1,52 @@
+"""Where a record of the unified audit log keeps its id and its time, whichever way it was exported.
+
+The body is `auditData.dynamicProperties`, `auditData`, `AuditData` or the object itself, perhaps as a JSON
+string (facts/m365.md §§1.4, 7); it wins over the outer columns. Key casing differs between pipelines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from genai_audit.registry import RecordIdentity
+
+
+def identify_record(value: Mapping[str, Any]) -> RecordIdentity:
+    """Id and event time of one record. A CreationTime without a zone is UTC."""
+    body = _find_body(value)
+    return RecordIdentity(
+        _text(body, "Id") or _text(value, "id", "RecordId"),
+        _text(body, "CreationTime") or _text(value, "createdDateTime", "CreationDate"),
+    )
+
+
+def _find_body(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    body = _object(_get(value, "auditData"))
+    if body is None:
+        return value
+    inner = _object(_get(body, "dynamicProperties"))
+    return inner if inner else body
+
+
+def _object(value: Any) -> Mapping[str, Any] | None:
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _get(value: Mapping[str, Any], name: str) -> Any:
+    if name in value:
+        return value[name]
+    wanted = name.casefold()
+    return next((inner for key, inner in value.items() if key.casefold() == wanted), None)
+
+
+def _text(value: Mapping[str, Any], *names: str) -> str | None:
+    found = (_get(value, name) for name in names)
+    return next((text.strip() for text in found if isinstance(text, str) and text.strip()), None)

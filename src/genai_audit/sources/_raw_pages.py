@@ -1,0 +1,130 @@
+"""Cuts a page of Graph into its records without rewriting a byte: what is landed is what Microsoft sent.
+
+A page is read by orjson. A record whose bytes are what orjson would write is cut out at that length; any other
+is measured by its brackets, so a record that no parser takes (bad UTF-8, a lone surrogate, too deep) doesn't
+take the rest of its page with it: it is cut out all the same, and quarantined where packages are landed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_LIST = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\[")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_SCALAR = re.compile(rb"[^,\]}\s]+")
+
+
+class NotAPageError(ValueError):
+    """The body is not one whole JSON object: it was probably cut off on its way."""
+
+
+class NoRecordsError(ValueError):
+    """The body is a JSON object, but it has no list of records in `value`."""
+
+
+@dataclass(frozen=True)
+class ServicePage:
+    """`records`: exact bytes. `values`: the same decoded, None where orjson refuses. `next_link`: as it came."""
+
+    records: list[bytes]
+    values: list[Any]
+    next_link: Any = None
+
+
+def read_page(body: bytes) -> ServicePage:
+    """Raises NotAPageError or NoRecordsError."""
+    page = _load(body)
+    start = _find_list(body)
+    if start is None:
+        raise NotAPageError if page is None else NoRecordsError
+    expected = page.get("value") if isinstance(page, dict) else None
+    records, values, end = _cut(body, start, expected if isinstance(expected, list) else [])
+    if page is None:
+        page = _load(body[:start] + body[end:])
+    if not isinstance(page, dict):
+        raise NotAPageError
+    return ServicePage(records, values, page.get("@odata.nextLink"))
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """A single JSON object, such as a query. Raises NotAPageError."""
+    value = _load(body)
+    if not isinstance(value, dict):
+        raise NotAPageError
+    return value
+
+
+def _load(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _dump(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # nested deeper than it writes, although it could read it
+        return b""
+
+
+def _find_list(body: bytes) -> int | None:
+    """Where the elements of the outermost `value` begin: just behind its bracket."""
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        text = token.group()
+        if text in (b"{", b"["):
+            depth += 1
+        elif text in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and text == b'"value"' and (found := _LIST.match(body, token.end())):
+            return found.end()
+    return None
+
+
+def _cut(body: bytes, cursor: int, expected: list[Any]) -> tuple[list[bytes], list[Any], int]:
+    """Exact bytes and values of all elements from `cursor` on, and where the list's closing bracket is."""
+    records: list[bytes] = []
+    values: list[Any] = []
+    cursor = _skip(body, cursor)
+    while body[cursor : cursor + 1] != b"]":
+        value = expected[len(records)] if len(records) < len(expected) else None
+        text = _dump(value) if value is not None else b""
+        if text and body.startswith(text, cursor):
+            end = cursor + len(text)
+        else:
+            end = _end_of_value(body, cursor)
+            text = body[cursor:end]
+            value = _load(text)
+        records.append(text)
+        values.append(value)
+        cursor = _skip(body, end)
+        if body[cursor : cursor + 1] == b",":
+            cursor = _skip(body, cursor + 1)
+        elif body[cursor : cursor + 1] != b"]":
+            raise NotAPageError
+    return records, values, cursor
+
+
+def _end_of_value(body: bytes, start: int) -> int:
+    if body[start : start + 1] not in (b"{", b"[", b'"'):
+        scalar = _SCALAR.match(body, start)
+        if scalar is None:
+            raise NotAPageError
+        return scalar.end()
+    depth = 0
+    for token in _TOKEN.finditer(body, start):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token.group(), 0)
+        if depth == 0:
+            return token.end()
+    raise NotAPageError
+
+
+def _skip(body: bytes, cursor: int) -> int:
+    found = _SPACE.match(body, cursor)
+    return found.end() if found else cursor
