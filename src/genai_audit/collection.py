@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from genai_audit import registry
-from genai_audit.calendars import Window
+from genai_audit.calendars import Window, format_instant
 from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
 from genai_audit.landing import Landing, Package, packages
 from genai_audit.runs import Run
+from genai_audit.settings import Settings
+from genai_audit.workspace import Workspace
 
 
 def due_windows(run: Run, source_id: str) -> list[Window]:
@@ -133,3 +135,29 @@ def find_source(source_id: str) -> registry.Source:
             f"There is no source '{source_id}'.", where="--source", next_step=f"Known: {', '.join(known)}."
         )
     return known[source_id]
+
+
+def describe_plan(
+    workspace: Workspace, settings: Settings, window: Window | None, source_ids: Sequence[str] | None
+) -> list[str]:
+    """What a pull would ask, and at least how many requests that is. Makes no request."""
+    run = Run(workspace, settings, "plan")
+    lines = []
+    for source_id in source_ids or settings.sources.enabled:
+        source = find_source(source_id)
+        windows = plan_windows(run, window) if window else due_windows(run, source_id)
+        span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
+        lines.append(f"{source_id}: {len(windows)} window(s), {span}")
+        lines.append(f"  at least {3 * len(windows)} requests: create, poll and read each")
+        lines.append(f"  permission: {', '.join(source.needs) or 'none'}")
+    return lines
+
+
+def raise_if_nothing_came(run: Run) -> None:
+    """A pull of which every window failed is a source that can't be reached."""
+    if run.landed and all(package.outcome == "failed" for package in run.landed):
+        raise SourceUnavailableError(
+            f"No window could be read: {run.landed[-1].reason}",
+            where=run.landed[-1].source,
+            next_step="Run `genai-audit doctor`; the failed windows are recorded and pulled again next time.",
+        )

@@ -153,7 +153,7 @@ def _period(run: Run) -> Window | None:
     return Window(min(starts), max(ends)) if starts else None
 
 
-def run_failed(run: Run, error: GenaiAuditError) -> None:
+def record_failure(run: Run, error: GenaiAuditError) -> None:
     """Write a run down that ended early, so that operations see it."""
     if not isinstance(error, QualityGateError):
         run.write_down("failed", [])

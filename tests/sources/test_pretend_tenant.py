@@ -1,9 +1,11 @@
-"""The pretend tenant over a real socket: each endpoint, each fault, and the real azure-identity and msgraph."""
+"""The pretend tenant over a real socket: each endpoint, each fault, and the real azure-identity and SDK."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+import ssl
 import stat
 import subprocess
 import sys
@@ -81,9 +83,7 @@ class Client:
         return [row["id"] for page in self.pages(address) for row in page["value"]]
 
 
-def make_context(tenant: PretendTenant) -> Any:
-    import ssl
-
+def make_context(tenant: PretendTenant) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(tenant.ca_path))
 
 
@@ -262,6 +262,43 @@ def test_real_azure_identity_gets_a_token(start: Any, kind: str) -> None:
     assert [one.kind for one in tenant.requests[1:3]] == ["describe", "token"]
 
 
+def test_real_msgraph_creates_polls_and_reads_bytes(start: Any) -> None:
+    from azure.identity import ClientSecretCredential  # the async one leaves sockets open
+    from kiota_authentication_azure.azure_identity_authentication_provider import (
+        AzureIdentityAuthenticationProvider,
+    )
+    from msgraph import GraphRequestAdapter, GraphServiceClient
+    from msgraph.generated.models.security.audit_log_query import AuditLogQuery
+    from msgraph_core import GraphClientFactory
+
+    tenant = start().tenant
+
+    credential = ClientSecretCredential(
+        tenant.tenant_id, tenant.client_id, tenant.secret_path.read_text(), authority=tenant.url,
+        disable_instance_discovery=True, connection_verify=str(tenant.ca_path),
+    )  # fmt: skip
+    scopes = ["https://graph.microsoft.com/.default"]
+    auth = AzureIdentityAuthenticationProvider(credential, scopes=scopes)
+
+    async def read() -> bytes:
+        async with httpx.AsyncClient(verify=make_context(tenant), http2=True) as http:
+            client = GraphClientFactory.create_with_default_middleware(client=http)
+            adapter = GraphRequestAdapter(auth, client=client)
+            adapter.base_url = f"{tenant.url}/v1.0"
+            queries = GraphServiceClient(request_adapter=adapter).security.audit_log.queries
+            wish = AuditLogQuery(filter_start_date_time=DAY, filter_end_date_time=DAY + timedelta(days=1))
+            created = await queries.post(wish)
+            query = queries.by_audit_log_query_id(created.id)
+            polls = [await query.get() for _ in range(2)]
+            assert [one.status.value for one in (created, *polls)] == ["notStarted", "running", "succeeded"]
+            page = query.records.to_get_request_information()
+            return await adapter.send_primitive_async(page, "bytes", {})
+
+    with credential:
+        body = asyncio.run(read())
+    assert b",".join(raw for _, raw in RECORDS[:10]) in body
+
+
 def test_files_and_settings(start: Any) -> None:
     tenant = start().tenant
     for path in (tenant.secret_path, tenant.certificate_path):
@@ -435,14 +472,18 @@ def test_tenant_can_forbid_or_lack_v1(start: Any) -> None:
 
 
 def test_store_survives_a_file(tmp_path: Path) -> None:
-    store = RecordStore([(DAY, b'{"operation":"A",\n"x":"\xff"}'), (DAY, DAY + timedelta(days=2), b'{"y":"\\ud800"}')])
+    store = RecordStore(
+        [(DAY, b'{"operation":"A",\n"x":"\xff"}'), (DAY, DAY + timedelta(days=2), b'{"y":"\\ud800"}')]
+    )
     store.write(tmp_path / "records.ndjson")
     again = RecordStore.read(tmp_path / "records.ndjson")
     week = DAY + timedelta(days=7)
     assert again.find(DAY, week) == store.find(DAY, week)
     assert len(again.find(DAY, week, now=DAY)) == 1
     plain = tmp_path / "plain.ndjson"
-    plain.write_bytes(b"\n".join(raw for _, raw in RECORDS) + b'\n{"Id":"1","CreationTime":"2026-11-02T01:00:00"}\n')
+    plain.write_bytes(
+        b"\n".join(raw for _, raw in RECORDS) + b'\n{"Id":"1","CreationTime":"2026-11-02T01:00:00"}\n'
+    )
     assert len(RecordStore.read(plain).find(DAY, DAY + timedelta(hours=2))) == 26
     plain.write_bytes(b"{}")
     with pytest.raises(ValueError, match="no createdDateTime"):
@@ -453,13 +494,17 @@ def test_tenant_runs_as_a_process(tmp_path: Path) -> None:
     file = tmp_path / "records.ndjson"
     file.write_bytes(b"\n".join(raw for _, raw in RECORDS))
     command = [sys.executable, "-m", "genai_audit.demo.tenant", "--records", str(file), "--workdir"]
-    command += [str(tmp_path / "tenant"), "--page-size", "10", "--faults", '{"unavailable_burst": 1, "where": ["list"]}']
+    command += [
+        str(tmp_path / "tenant"),
+        "--page-size",
+        "10",
+        "--faults",
+        '{"unavailable_burst": 1, "where": ["list"]}',
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         facts = json.loads(process.stdout.readline())
         settings = Settings(**tomllib.loads(facts["toml"])).tenant
-        import ssl
-
         context = ssl.create_default_context(cafile=facts["ca_path"])
         with httpx.Client(base_url=facts["url"], verify=context) as http:
             form = {

@@ -141,7 +141,9 @@ def print_error(error: GenaiAuditError) -> None:
 def print_result(result: Result) -> None:
     """What a run came to, in plain words."""
     print(f"Run {result.run_id}: {result.outcome}.")
-    print(f"{result.packages} package(s) landed, {result.records} new record(s), {result.findings} finding(s).")
+    print(
+        f"{result.packages} package(s) landed, {result.records} new record(s), {result.findings} finding(s)."
+    )
     checks = ", ".join(f"{count} {status}" for status, count in sorted(result.quality.items()))
     print(f"Quality: {checks}.")
     for gap in result.gaps[:10]:

@@ -24,7 +24,7 @@ class RecordStore:
 
     `add(created, raw)`: the operation is the first `"operation"` in the bytes unless it is given (none found:
     the record matches every operation filter). `arrived` is when the tenant first shows the record (None: at
-    once). Times without a zone are UTC.
+    once). Times without a zone are UTC. Add nothing while a tenant is answering from the store.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -71,9 +71,10 @@ class RecordStore:
         """Write every record, its times and its exact bytes to a file that `read` understands."""
         self._sort()
         with file.open("w", encoding="ascii") as lines:
-            for created, arrived, _, raw in self._entries:
+            for created, arrived, number, raw in self._entries:
                 text = raw.decode("utf-8", "surrogateescape")  # bytes that are not UTF-8 survive this way
                 line = {"pretend_record": text, "created": created, "arrived": arrived}
+                line["operation"] = self._operations[number]
                 lines.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     @classmethod
@@ -89,6 +90,7 @@ class RecordStore:
                         datetime.fromtimestamp(value["created"] / 1e6, UTC),
                         value["pretend_record"].encode("utf-8", "surrogateescape"),
                         arrived=datetime.fromtimestamp(value["arrived"] / 1e6, UTC),
+                        operation=value["operation"],
                     )
                 elif raw:
                     store.add(_created_in(raw, file), raw)

@@ -38,7 +38,7 @@ class LoopbackServer:
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="pretend-tenant", daemon=True
+            target=lambda: asyncio.run(self._serve()), name="pretend-tenant", daemon=True
         )
 
     def start(self) -> None:
@@ -51,6 +51,12 @@ class LoopbackServer:
     def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
+
+    async def _serve(self) -> None:
+        await self._server.serve([self._socket])
+        for transport in list(self.transports.values()):  # a client that never answers our goodbye
+            transport.abort()
+        await asyncio.sleep(0.01)  # closing a transport takes a turn or two of the loop
 
 
 class ResetResponse(Response):
@@ -67,7 +73,9 @@ class ResetResponse(Response):
             )
             await send({"type": "http.response.body", "body": self.body[: self._part], "more_body": True})
             await asyncio.sleep(0.02)  # let the client get what was sent before the reset discards it
-        transport = self._transports[tuple(scope["client"])]  # type: ignore[index]
+        transport = self._transports.get(tuple(scope["client"]))  # type: ignore[arg-type]
+        if transport is None:  # the client went first
+            return
         linger = struct.pack("ii", 1, 0)  # a close that sends RST instead of FIN
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         transport.abort()

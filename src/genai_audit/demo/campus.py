@@ -39,7 +39,9 @@ UNITS: tuple[tuple[str, str, str, float, float], ...] = (
     ("its", "Information Systems", "Professional Services", 0.0, 0.05),
 )
 
-PUBLIC, GENERAL, CONFIDENTIAL, HIGHLY, RESTRICTED = (f"4c0e7a1{n}-52d3-4b8f-a6e1-93b7d5f0c2a8" for n in range(5))
+PUBLIC, GENERAL, CONFIDENTIAL, HIGHLY, RESTRICTED = (
+    f"4c0e7a1{n}-52d3-4b8f-a6e1-93b7d5f0c2a8" for n in range(5)
+)
 LABELS: tuple[tuple[str, str, int], ...] = (
     (PUBLIC, "Public", 0),
     (GENERAL, "General", 10),
@@ -50,12 +52,15 @@ LABELS: tuple[tuple[str, str, int], ...] = (
 
 CONNECTED_APP_ID = "7d1c0a4e-93f2-4b57-8e06-5ab2c9d3f184"
 AGENT_ID = "a3f5d2c8-1e47-4c69-b0a2-6d8e9f714b35"
+COPILOT_HOSTS = (
+    "BizChat", "Office", "Teams", "Word", "Excel", "PowerPoint", "Outlook", "OneNote", "SharePoint", "Loop", "Bing",
+    "Edge",
+)  # fmt: skip
 # tool_id, name, vendor, status, hosting, daily uses on a teaching weekday, aliases (kind, value)
 TOOLS: tuple[tuple[str, str, str, str, str, int, tuple[tuple[str, str], ...]], ...] = (
     ("microsoft-copilot", "Microsoft Copilot", "Microsoft", "approved", "EU Data Boundary", 0,
-     tuple(("app_host", host) for host in ("BizChat", "Office", "Teams", "Word", "Excel", "PowerPoint",
-           "Outlook", "OneNote", "SharePoint", "Loop", "Bing", "Edge"))
-     + (("domain", "copilot.microsoft.com"), ("domain", "copilot.cloud.microsoft"))),
+     (*(("app_host", host) for host in COPILOT_HOSTS), ("domain", "copilot.microsoft.com"),
+      ("domain", "copilot.cloud.microsoft"))),
     ("study-helpdesk", "Westbridge study helpdesk agent", "Westbridge", "pilot", "EU Data Boundary", 0,
      (("agent_id", AGENT_ID), ("app_host", "m365copilot"))),
     ("research-assistant", "Westbridge research assistant", "Westbridge", "approved", "UK", 24,
@@ -82,20 +87,33 @@ TOOLS: tuple[tuple[str, str, str, str, str, int, tuple[tuple[str, str], ...]], .
 
 FIRST_NAMES = (
     "Adaeze", "Alun", "Bela", "Bryn", "Carys", "Cosmo", "Dilys", "Edda", "Farid", "Greta", "Hana", "Idris",
-    "Ines", "Jarek", "Kofi", "Leila", "Mabel", "Nadia", "Oisin", "Petra", "Quentin", "Rhona", "Sefa", "Tamsin",
-    "Ulla", "Vikram", "Wren", "Xanthe", "Yusuf", "Zofia",
+    "Ines", "Jarek", "Kofi", "Leila", "Mabel", "Nadia", "Oisin", "Petra", "Quentin", "Rhona", "Sefa",
+    "Tamsin", "Ulla", "Vikram", "Wren", "Xanthe", "Yusuf", "Zofia",
 )  # fmt: skip
 LAST_NAMES = (
-    "Ashgrove", "Brindlewick", "Calloway-Fen", "Dunmarsh", "Elderbrook", "Fallowmere", "Gorsefield", "Hartswell",
-    "Inglebeck", "Jessamoor", "Kestrelby", "Larkhollow", "Merrowdale", "Nettlecombe", "Oakhampstead", "Pellworth",
+    "Ashgrove", "Brindlewick", "Calloway-Fen", "Dunmarsh", "Elderbrook", "Fallowmere", "Gorsefield",
+    "Hartswell", "Inglebeck", "Jessamoor", "Kestrelby", "Larkhollow", "Merrowdale", "Nettlecombe",
+    "Oakhampstead", "Pellworth",
     "Quillgarth", "Rushmeadow", "Silverlea", "Thornmere", "Underholt", "Vintnersea", "Wychwater", "Yarrowby",
 )  # fmt: skip
-STAFF_TITLES = ("Lecturer", "Senior Lecturer", "Professor", "Technician", "Administrator", "Adviser", "Manager")
+STAFF_TITLES = (
+    "Lecturer",
+    "Senior Lecturer",
+    "Professor",
+    "Technician",
+    "Administrator",
+    "Adviser",
+    "Manager",
+)
 
 # Kind of day by weeks before the week of the last day; repeats after 22 weeks.
-YEAR_OF_WEEKS = ("teaching",) * 6 + ("vacation", "assessment") + ("teaching",) * 9 + ("vacation",) * 3 + (
-    "assessment",
-) * 2
+YEAR_OF_WEEKS = (
+    ("teaching",) * 6
+    + ("vacation", "assessment")
+    + ("teaching",) * 9
+    + ("vacation",) * 3
+    + ("assessment",) * 2
+)
 USE_BY_DAY_TYPE = {"teaching": 1.0, "assessment": 0.9, "vacation": 0.4, "closure": 0.12}
 WEEKEND_USE = 0.24
 
@@ -151,7 +169,9 @@ def _upn(number: int, name: str, role: str) -> str:
 
 def make_guids(rng: np.random.Generator, count: int) -> list[bytes]:
     """Version-4 GUIDs as 36 lower-case bytes, made together because one at a time is slow."""
-    nibbles = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)[rng.integers(16, size=(count, 36), dtype=np.uint8)]
+    nibbles = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)[
+        rng.integers(16, size=(count, 36), dtype=np.uint8)
+    ]
     nibbles[:, [8, 13, 18, 23]] = ord("-")
     nibbles[:, 14], nibbles[:, 19] = ord("4"), ord("a")
     guids: list[bytes] = np.ascontiguousarray(nibbles).view("S36").ravel().tolist()
@@ -193,6 +213,11 @@ def calendar_rows(first_day: date, last_day: date) -> Iterator[dict[str, Any]]:
     while day <= end:
         kind, following = day_type(day, last_day), day + timedelta(days=1)
         if following > end or day_type(following, last_day) != kind:
-            yield {"start_day": start.isoformat(), "end_day": day.isoformat(), "day_type": kind, "name": names[kind]}
+            yield {
+                "start_day": start.isoformat(),
+                "end_day": day.isoformat(),
+                "day_type": kind,
+                "name": names[kind],
+            }
             start = following
         day = following

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 import orjson
 
-from genai_audit.demo.campus import CONFIDENTIAL, GENERAL, HIGHLY, PUBLIC, RESTRICTED, SHAREPOINT, UNITS, make_guids
+from genai_audit.demo.campus import (
+    CONFIDENTIAL,
+    GENERAL,
+    HIGHLY,
+    PUBLIC,
+    RESTRICTED,
+    SHAREPOINT,
+    UNITS,
+    make_guids,
+)
 
 PER_UNIT = 120
 RENDERINGS = 4
@@ -22,7 +31,8 @@ LABEL_CHANCES = ((None, 0.57), (PUBLIC, 0.15), (GENERAL, 0.27), (CONFIDENTIAL, 0
 
 TOPICS = (
     "Module handbook", "Seminar notes", "Reading list", "Marking rubric", "Timetable", "Committee paper",
-    "Lab protocol", "Budget outline", "Workshop slides", "Feedback summary", "Résumé of findings", "Καλημέρα",
+    "Lab protocol", "Budget outline", "Workshop slides", "Feedback summary",
+    "Résumé of findings", "Καλημέρα",
 )  # fmt: skip
 NO_HIT = '[{"PolicyType":"Purview","PolicyOutcomes":["None"],"AuditLog":""}]'
 NO_HIT_NESTED = (
@@ -66,7 +76,9 @@ def _make_document(number: int, guid: str, label: str | None) -> dict[str, Any]:
     name = f"{TOPICS[place % len(TOPICS)]} {number}"
     kind = place % 20
     if kind < 13 or label in (CONFIDENTIAL, HIGHLY):
-        return make_file(name, ("docx", "xlsx", "pptx", "pdf")[kind % 4], f"{UNITS[unit][0]}-team", guid, label)
+        return make_file(
+            name, ("docx", "xlsx", "pptx", "pdf")[kind % 4], f"{UNITS[unit][0]}-team", guid, label
+        )
     if kind < 15:  # somebody's OneDrive
         document = make_file(name, "docx", "", guid, label)
         owner = SHAREPOINT.replace(".sharepoint", "-my.sharepoint")
@@ -75,8 +87,8 @@ def _make_document(number: int, guid: str, label: str | None) -> dict[str, Any]:
         return {"Action": "Read", "Id": guid, "Type": "EmailMessage",
                 "SiteUrl": f"https://outlook.office365.com/owa/?ItemID={guid}"}  # fmt: skip
     if kind < 19:
-        return {"Action": "Read", "SiteUrl": f"https://uk-prod.asyncgw.teams.microsoft.com/v1/objects/0-uks-d1-"
-                f"{guid}/views/original/{name}.xlsx", "Type": "http://schema.skype.com/HyperLink"}  # fmt: skip
+        url = f"https://uk-prod.asyncgw.teams.microsoft.com/v1/objects/0-uks-d1-{guid}/views/original/{name}.xlsx"
+        return {"Action": "Read", "SiteUrl": url, "Type": "http://schema.skype.com/HyperLink"}
     return {"Action": "Read", "Id": f"https://www.encyclopaedia.example/{number}", "Type": "WebSearchQuery",
             "SiteUrl": f"https://www.encyclopaedia.example/{number}"}  # fmt: skip
 
@@ -109,7 +121,7 @@ def _apply_policy(turn: int) -> dict[str, Any]:
     rule = {"RuleId": "b5a7c9d1-4e60-4f82-9a13-6c8e0b2d4f75", "RuleName": "Confidential label",
             "Actions": ["BlockAccess", "NotifyUser"] if blocked else ["GenerateIncidentReport"],
             "Severity": "Medium", "RuleMode": "Enforce" if blocked else "Audit only"}  # fmt: skip
-    policy = {"PolicyId": "f2d4b6a8-9c1e-4a35-8b70-1e3d5f7a9c24", "PolicyName": "Copilot and confidential files",
+    policy = {"PolicyId": "f2d4b6a8-9c1e-4a35-8b70-1e3d5f7a9c24", "PolicyName": "Copilot and secrets",
               "Rules": [rule]}  # fmt: skip
     if turn == 1:
         return {}

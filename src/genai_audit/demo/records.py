@@ -2,7 +2,7 @@
 
 A shape is an ordinary record in which `"<slot>"` stands for text and `"<<slot>>"` for a whole JSON value.
 `make_template` turns it into a bytes template, exactly as orjson would write the record.
-Shapes and their variety come from facts/m365.md §1.4 (envelope), §3 (bodies) and §4 (twins, PolicyDetails).
+Shapes come from facts/m365.md §1.4 (envelope), §3 (bodies) and §4 (twins, PolicyDetails).
 """
 
 from __future__ import annotations
@@ -52,22 +52,26 @@ def wrap_record(
     wrapped: bool = False,
     fraction: str = "",
     text_numbers: bool = False,
-    user: str = "<user>",
+    assistant: str = "",
 ) -> Record:
-    """A Graph record around the type's own fields. `wrapped` puts them under `dynamicProperties`."""
+    """A Graph record around the type's own fields. `wrapped` puts them under `dynamicProperties`.
+
+    `assistant`: a service that stands in the place of the user.
+    """
     name, stem, workload = TYPES[record_type]
+    user_type_number = "<user_type_number>" if text_numbers else "<<user_type_number>>"
     audit: Record = {
         "CreationTime": "<time>",
         "Id": "<id>",
         "Operation": operation,
         "OrganizationId": TENANT_ID,
         "RecordType": str(record_type) if text_numbers else record_type,
-        "UserKey": "<key>",
-        "UserType": "<user_type_number>" if text_numbers else "<<user_type_number>>",
+        "UserKey": assistant or "<key>",
+        "UserType": 4 if assistant else user_type_number,
         "Version": 1,
         "Workload": body.get("Workload", workload),
         "ClientIP": "<<ip>>",
-        "UserId": user,
+        "UserId": assistant or "<user>",
         **{key: value for key, value in body.items() if key != "Workload"},
     }
     return {
@@ -76,11 +80,11 @@ def wrap_record(
         "auditLogRecordType": name,
         "operation": operation,
         "organizationId": TENANT_ID,
-        "userType": "<user_type>",
-        "userId": user,
+        "userType": "system" if assistant else "<user_type>",
+        "userId": assistant or "<user>",
         "service": workload,
         "objectId": body.get("ObjectId"),
-        "userPrincipalName": "<upn>",
+        "userPrincipalName": assistant or "<upn>",
         "clientIp": "<<ip>>",
         "administrativeUnits": [""],
         "auditData": {
@@ -92,7 +96,12 @@ def wrap_record(
 
 def make_interaction(host: str, identity: str, **more: Any) -> Record:
     """Body of a CopilotInteraction: `top` and `event` are more keys at either level."""
-    event: Record = {"AISystemPlugin": [], "AccessedResources": "<<resources>>", "AppHost": host, "Contexts": []}
+    event: Record = {
+        "AISystemPlugin": [],
+        "AccessedResources": "<<resources>>",
+        "AppHost": host,
+        "Contexts": [],
+    }
     event |= {"MessageIds": [], "Messages": "<<messages>>", "ModelTransparencyDetails": []}
     event |= {"ThreadId": "19:<thread>@thread.v2", **more.get("event", {})}
     top = {"AppIdentity": identity} if identity else {}
@@ -104,7 +113,8 @@ def make_studio_twins() -> tuple[Record, Record]:
     """One Copilot Studio turn, logged twice: by the runtime, then by the client (facts/m365.md §4.2)."""
     runtime = {
         "ClientRegion": "GB", "CopilotLogVersion": "1.0.0.0", "AgentId": AGENT_ID, "AgentBlueprintId": NO_ID,
-        "AgentPlatform": "CopilotStudio", "AppIdentity": f"Copilot.Studio.Default-{TENANT_ID}-wb_studyHelpdesk",
+        "AgentPlatform": "CopilotStudio",
+        "AppIdentity": f"Copilot.Studio.Default-{TENANT_ID}-wb_studyHelpdesk",
         "CopilotEventData": {
             "AppHost": "m365copilot", "ConversationId": "<conversation>", "MessageIds": [],
             "AccessedResources": [], "PlatformAgentType": "CopilotStudio",
@@ -129,7 +139,7 @@ def make_external_use(record_type: int, identity: str) -> Record:
 
 
 def make_browser_upload(operation: str, domain: str, mode: int) -> Record:
-    """Endpoint DLP: something pasted or uploaded to an AI site; `mode` is an EnforcementMode (1 audit … 4 block)."""
+    """Endpoint DLP: something pasted or uploaded to an AI site. `mode`: EnforcementMode, 1 audit … 4 block."""
     body = {
         "ObjectId": "C:\\Users\\Public\\Documents\\notes-<serial>.docx",
         "Application": "msedge.exe",
@@ -140,7 +150,7 @@ def make_browser_upload(operation: str, domain: str, mode: int) -> Record:
         "FileType": "DOCX",
         "Platform": 1,
         "PolicyMatchInfo": {"PolicyId": "e0b8c1d2-7a34-4f56-9b10-3c5d7e9fa124", "PolicyName": "AI sites",
-                            "RuleId": "17d5a3c8-2b49-4e60-8f71-a4c6e8d0b352", "RuleName": "Paste to AI sites"},
+                            "RuleId": "17d5a3c8-2b49-4e60-8f71-a4c6e8d0b352", "RuleName": "AI sites"},
         "SensitiveInfoTypeData": [{"SensitiveInfoTypeName": "U.K. National Insurance Number (NINO)",
                                    "Confidence": 75, "Count": 1}],
         "TargetDomain": domain,
@@ -150,17 +160,16 @@ def make_browser_upload(operation: str, domain: str, mode: int) -> Record:
 
 
 def make_service_dlp(record_type: int, rule: str, severity: str) -> Record:
-    """Service DLP as it is on the wire: an assistant as the user, the person in upper case, RuleMode `Enable`."""
+    """Service DLP as on the wire: an assistant as the user, the person in upper case, RuleMode `Enable`."""
     exchange = record_type == 13
     site = f"{SHAREPOINT}/sites/registry"
-    place: Record = {"FileName": "list-<serial>.xlsx", "FileOwner": "Registry", "FilePathUrl": f"{site}/list-<serial>.xlsx",
-                     "From": "<upper_upn>", "ItemCreationTime": "<time>", "SiteCollectionUrl": site,
+    place: Record = {"FileName": "list-<serial>.xlsx", "FileOwner": "Registry",
+                     "FilePathUrl": f"{site}/list-<serial>.xlsx", "From": "<upper_upn>", "ItemCreationTime": "<time>", "SiteCollectionUrl": site,
                      "UniqueID": "<resource>"}  # fmt: skip
     if exchange:
-        place = {"MessageID": f"<resource>@mail.{DOMAIN}", "From": "<upper_upn>", "To": ["<upn>"], "CC": [], "BCC": [],
-                 "Subject": "Figures", "Sent": "<time>", "RecipientCount": 1}  # fmt: skip
-    condition = {"SensitiveInformation": [{"Confidence": 85, "Count": 12, "Location": "Message Body",
-                                           "SensitiveType": "16c07343-c26f-49d2-a987-3daf717e94cc"}]}  # fmt: skip
+        place = _make_mail("<upper_upn>", "Figures")
+    matched = {"Confidence": 85, "Count": 12, "SensitiveType": "16c07343-c26f-49d2-a987-3daf717e94cc"}
+    condition = {"SensitiveInformation": [matched]}
     body = {
         "IncidentId": "<incident>",
         "ObjectId": "<resource>",
@@ -174,18 +183,22 @@ def make_service_dlp(record_type: int, rule: str, severity: str) -> Record:
         ("ExchangeMetaData" if exchange else "SharePointMetaData"): place,
     }  # fmt: skip
     assistant = f"DlpPolicyEventBasedAssistant{'Exchange' if exchange else 'SharePoint'}"
-    return wrap_record(record_type, "DLPRuleMatch", body, user=assistant)
+    return wrap_record(record_type, "DLPRuleMatch", body, assistant=assistant)
+
+
+def _make_mail(sender: str, subject: str) -> Record:
+    return {"MessageID": f"<resource>@mail.{DOMAIN}", "From": sender, "To": [f"office@{DOMAIN}"], "CC": [],
+            "BCC": [], "Subject": subject, "Sent": "<time>", "RecipientCount": 1}  # fmt: skip
 
 
 def make_mail_label(label_id: str, label_name: str) -> tuple[Record, Record]:
-    """A labelled e-mail: the label record, and its type-13 shadow with an all-zero policy (facts/m365.md §3.5)."""
+    """A labelled e-mail: the label record, and its type-13 shadow with an all-zero policy (facts §3.5)."""
     label = {"Sender": "<upn>", "Receivers": [f"office@{DOMAIN}"], "ItemName": "Notes of the meeting",
              "LabelId": label_id, "LabelName": label_name, "LabelAction": "None",
              "LabelAppliedDateTime": "<time>", "ApplicationMode": "Standard"}  # fmt: skip
     conditions = {"OtherConditions": [{"Name": "SensitivityLabels", "Value": label_id}]}
     shadow = {
-        "ExchangeMetaData": {"MessageID": f"<resource>@mail.{DOMAIN}", "From": "<upn>", "To": [f"office@{DOMAIN}"], "CC": [],
-                             "BCC": [], "Subject": "Notes of the meeting", "Sent": "<time>", "RecipientCount": 1},
+        "ExchangeMetaData": _make_mail("<upn>", "Notes of the meeting"),
         "IncidentId": "<incident>",
         "PolicyDetails": [{"PolicyId": NO_ID, "PolicyName": "", "Rules": [{
             "Actions": [], "ConditionsMatched": conditions, "RuleId": NO_ID, "RuleMode": "Enable",
@@ -203,7 +216,7 @@ def make_file_label(record_type: int, operation: str, new: str, old: str | None,
         "SensitivityLabelEventData": change,
         "SensitiveInfoTypeData": [],
         "ProtectionEventData": {"ProtectionEventType": 0, "IsProtected": False, "IsProtectedBefore": False},
-        "Common": {"ApplicationId": "c00e9d32-3c8d-4a7d-832b-029040e7db99", "ApplicationName": "Microsoft Word",
+        "Common": {"ApplicationId": "c00e9d32-3c8d-4a7d-832b-029040e7db99", "ApplicationName": "Word",
                    "ProcessName": "WINWORD", "Platform": 1, "DeviceName": "WB-<serial>",
                    "Location": "On-premises file shares", "ProductVersion": "16.0.18129"},
         "DataState": "Use",
@@ -216,13 +229,20 @@ def make_file_label(record_type: int, operation: str, new: str, old: str | None,
 def make_web_label(operation: str, new: str | None, old: str | None) -> Record:
     """Office for the web logs labels as SharePoint file operations (facts/m365.md §3.6)."""
     url = f"{SHAREPOINT}/sites/teaching/Shared Documents/plan-<serial>.docx"
-    body: Record = {"ObjectId": url, "EventSource": "SharePoint", "ItemType": "File", "SourceFileExtension": "docx",
-                    "SourceFileName": "plan-<serial>.docx", "Site": "<resource>"}  # fmt: skip
+    body: Record = {"ObjectId": url, "EventSource": "SharePoint", "ItemType": "File",
+                    "SourceFileExtension": "docx", "SourceFileName": "plan-<serial>.docx",
+                    "Site": "<resource>"}  # fmt: skip
     body |= {"SensitivityLabelId": new, "DestinationLabel": new} if new else {}
     body |= {"SourceLabel": old} if old else {}
     return wrap_record(6, operation, body)
 
 
 def make_admin_change(setting: str, old: str, new: str) -> Record:
-    body = {"ObjectId": setting, "ResultStatus": "Succeeded", "Property": setting, "OldValue": old, "NewValue": new}
+    body = {
+        "ObjectId": setting,
+        "ResultStatus": "Succeeded",
+        "Property": setting,
+        "OldValue": old,
+        "NewValue": new,
+    }
     return wrap_record(325, "UpdateTenantSettings", body)

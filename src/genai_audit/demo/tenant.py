@@ -22,7 +22,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -113,9 +112,7 @@ class PretendTenant:
         self._server.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.stop()
 
     @property
@@ -141,14 +138,10 @@ class PretendTenant:
 
     def as_toml(self, credential: Literal["client_secret", "certificate"] = "client_secret") -> str:
         """The [tenant] section of a genai-audit.toml that points here."""
-        secret = (
-            ("client_secret_path", self.secret_path)
-            if credential == "client_secret"
-            else ("certificate_path", self.certificate_path)
-        )
+        path = self.secret_path if credential == "client_secret" else self.certificate_path
         values = {
             "tenant_id": self.tenant_id, "client_id": self.client_id, "credential": credential,
-            secret[0]: str(secret[1].resolve()), "graph_url": self.url, "authority_url": self.url,
+            f"{credential}_path": str(path.resolve()), "graph_url": self.url, "authority_url": self.url,
             "ca_bundle": str(self.ca_path.resolve()),
         }  # fmt: skip
         return "[tenant]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""Compare a day with earlier days of the same kind (facts/detections.md §1.4, `same_kind_of_day`).
+"""Shared statistics: comparison with days of the same kind (facts/detections.md §1.4), sliding windows.
 
 Pure: no clock, no I/O. Counts are not normal and few days are alike, so centre and spread are the median and
 the MAD of the last weeks' days with the same weekday **and** the same type in the university's calendar; bank
@@ -8,6 +8,7 @@ holidays are left out. The same day of last year's academic week is not used yet
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
@@ -24,6 +25,38 @@ class Rule:
     weeks: int = 8
     min_weekdays: int = 4
     min_days: int = 10
+
+
+def fill_days(
+    counts: pl.DataFrame, feeds: pl.DataFrame, coverage: pl.DataFrame, calendar: pl.DataFrame
+) -> pl.DataFrame:
+    """One row a subject and day since the subject was first seen, in the shape that `judge_days` takes.
+
+    `counts`: subject, day, value; `feeds`: subject, source; `coverage`, `calendar`: the marts. A day without
+    a record is a zero only if the subject's sources were collected on that day; a source of which nothing is
+    expected (an imported file) doesn't spoil the day by being absent. Adds `first_day` and `days_before`
+    (proven days without the subject before it).
+    """
+    is_collected = pl.col("coverage_status") == "collected"
+    is_proven = (is_collected | ~pl.col("is_expected")).all() & is_collected.any()
+    proven = (
+        feeds.unique()
+        .join(coverage, on="source")
+        .group_by("subject", pl.col("covered_day").alias("day"))
+        .agg(is_proven.alias("is_comparable"))
+    )
+    first_seen = counts.group_by("subject").agg(pl.col("day").min().alias("first_day"))
+    is_before = (pl.col("day") < pl.col("first_day")) & pl.col("is_comparable")
+    kinds = calendar.select(pl.col("calendar_day").alias("day"), "day_type", "is_bank_holiday")
+    return (
+        proven.join(counts, on=["subject", "day"], how="full", coalesce=True)
+        .join(first_seen, on="subject")
+        .with_columns(pl.col("value").fill_null(0).cast(pl.Int64), pl.col("is_comparable").fill_null(False))
+        .with_columns(is_before.sum().over("subject").alias("days_before"))
+        .filter(pl.col("day") >= pl.col("first_day"))
+        .join(kinds, on="day", how="left")
+        .with_columns(pl.col("is_bank_holiday").fill_null(False))
+    )
 
 
 def judge_days(days: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -88,3 +121,28 @@ def _summarise(
         )
         .drop("mad")
     )
+
+
+def count_in_window(rows: pl.DataFrame, span: timedelta) -> pl.DataFrame:
+    """`rows` with `in_window`: distinct resources that the person reached in the `span` up to each row.
+
+    Reads `person, resource_key, occurred_at`. A resource is present from an access until `span` after it,
+    both ends included. Adding up what begins and ends costs a sort; a window sliding over every row costs
+    the square for an agent that reads a whole library.
+    """
+    pair = ["person", "resource_key"]
+    gap = pl.col("occurred_at").diff().over(pair)
+    rows = rows.sort(*pair, "occurred_at").with_columns((gap.is_null() | (gap > span)).alias("is_start"))
+    rows = rows.with_columns(pl.col("is_start").shift(-1).over(pair).fill_null(True).alias("is_last"))
+    starts = rows.select("person", "occurred_at", pl.col("is_start").cast(pl.Int64).alias("change"))
+    ends = rows.filter("is_last").select(
+        "person", pl.col("occurred_at") + span, pl.lit(-1, pl.Int64).alias("change")
+    )
+    present = (
+        pl.concat([starts, ends])
+        .sort("person", "occurred_at", "change", descending=[False, False, True])
+        .with_columns(pl.col("change").cum_sum().over("person").alias("in_window"))
+        .group_by("person", "occurred_at")
+        .agg(pl.col("in_window").max())
+    )
+    return rows.join(present, on=["person", "occurred_at"], how="left").drop("is_start", "is_last")

@@ -53,7 +53,7 @@ def number_finding(detection: str, subject: str, part: str, window: str) -> str:
 
 
 def build_findings(detection: str, leads: Iterable[Lead]) -> pl.DataFrame:
-    """One row a lead with the columns of FINDING_SCHEMA, ordered by day and id (never by a person's figure)."""
+    """One row a lead with the columns of FINDING_SCHEMA, in order of day and id, never of a figure."""
     rows = [_build_row(detection, lead) for lead in leads]
     return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row").sort("found_day", "finding_id")
 
@@ -100,15 +100,13 @@ def find_population_days(
 
     Both frames hold `occurred_day` and `person_key`. Returns the number of active persons by day.
     """
-    fired = firing.group_by("occurred_day").agg(pl.col("person_key").drop_nulls().n_unique().alias("fired"))
-    present = active.group_by("occurred_day").agg(pl.col("person_key").drop_nulls().n_unique().alias("active"))
-    joined = fired.join(present, on="occurred_day", how="left").with_columns(
-        pl.max_horizontal("fired", "active").alias("active")
-    )
-    crowded = joined.filter(
-        (pl.col("fired") >= min_persons) & (pl.col("fired") > max_share * pl.col("active"))
-    )
-    return dict(crowded.select("occurred_day", "active").iter_rows())
+    persons = pl.col("person_key").drop_nulls().n_unique()
+    fired = firing.group_by("occurred_day").agg(persons.alias("fired"))
+    present = active.group_by("occurred_day").agg(persons.alias("active"))
+    both = fired.join(present, on="occurred_day", how="left")
+    both = both.with_columns(pl.max_horizontal("fired", "active").alias("active"))
+    is_crowded = (pl.col("fired") >= min_persons) & (pl.col("fired") > max_share * pl.col("active"))
+    return dict(both.filter(is_crowded).select("occurred_day", "active").iter_rows())
 
 
 def write_day(day: date) -> str:

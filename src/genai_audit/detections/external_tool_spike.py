@@ -12,10 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from genai_audit.detections._baseline import Rule, judge_days
-from genai_audit.detections._finding import (
-    Lead, build_findings, merge_params, pick_record_ids, require_rows, tidy, write_count, write_day,
-)  # fmt: skip
+from genai_audit.detections import _finding as finding
+from genai_audit.detections._baseline import Rule, fill_days, judge_days
 from genai_audit.registry import Detection, NotEvaluatedError
 
 NAME = "external_tool_spike"
@@ -29,53 +27,23 @@ COUNTED = {
 
 def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
     """One finding a tool and unusual day; measure = uses of the day, expected = median of comparable days."""
-    chosen = merge_params(NAME, PARAMS, params)
-    uses = require_rows(frames, TABLE, "no source recorded an external AI tool: no feed and no use look alike")
-    calendar = require_rows(frames, "dim_calendar_day", "the university calendar is empty")
+    chosen = finding.merge_params(NAME, PARAMS, params)
+    uses = finding.require_rows(frames, TABLE, "no external AI tool in any record: no feed or no use")
+    calendar = finding.require_rows(frames, "dim_calendar_day", "the university calendar is empty")
     uses = uses.with_columns(pl.coalesce("tool_id", "tool_name", pl.lit("not stated")).alias("subject"))
     rule = Rule(chosen["floor"], chosen["ratio"], chosen["k"], chosen["weeks"])
     noun, counting = COUNTED[chosen["counted"]]
     counts = uses.group_by("subject", pl.col("occurred_day").alias("day")).agg(counting.alias("value"))
-    judged = judge_days(_fill_days(uses, counts, frames["fct_coverage"], calendar), rule)
+    feeds = uses.select("subject", "source")
+    judged = judge_days(fill_days(counts, feeds, frames["fct_coverage"], calendar), rule)
     unjudged = judged.filter(~pl.col("is_judged"))
     new = unjudged.filter(pl.col("days_before") >= rule.min_days)
     if judged.height and judged.height == unjudged.height and new.is_empty():
-        raise NotEvaluatedError(f"insufficient_history: {write_count(unjudged.height, 'day')} of use, none with "
-                                f"{rule.min_weekdays} comparable days before it")  # fmt: skip
-    lead = _describe(judged.filter("is_unusual"), uses)
-    first = _describe(new.sort("day").group_by("subject").agg(pl.all().first()), uses)
-    leads = [*_write_spikes(lead, noun, unjudged.height), *_write_new_tools(first, noun)]
-    return build_findings(NAME, leads)
-
-
-def _fill_days(
-    uses: pl.DataFrame, counts: pl.DataFrame, coverage: pl.DataFrame, calendar: pl.DataFrame
-) -> pl.DataFrame:
-    """One row a tool and day since the tool was first seen, in the shape that `judge_days` takes.
-
-    A day without a record is a zero only if the sources that know the tool were collected on that day; a
-    source of which nothing is expected (an imported file) doesn't spoil the day by being absent.
-    """
-    is_collected = pl.col("coverage_status") == "collected"
-    proven = (
-        uses.select("subject", "source").unique()
-        .join(coverage, on="source")
-        .group_by("subject", pl.col("covered_day").alias("day"))
-        .agg(((is_collected | ~pl.col("is_expected")).all() & is_collected.any()).alias("is_comparable"))
-    )  # fmt: skip
-    days = proven.join(counts, on=["subject", "day"], how="full", coalesce=True)
-    first_seen = counts.group_by("subject").agg(pl.col("day").min().alias("first_day"))
-    days = days.join(first_seen, on="subject").with_columns(
-        pl.col("value").fill_null(0).cast(pl.Int64), pl.col("is_comparable").fill_null(False)
-    )
-    before = ((pl.col("day") < pl.col("first_day")) & pl.col("is_comparable")).sum().over("subject")
-    kinds = calendar.select(pl.col("calendar_day").alias("day"), "day_type", "is_bank_holiday")
-    return (
-        days.with_columns(before.alias("days_before"))
-        .filter(pl.col("day") >= pl.col("first_day"))
-        .join(kinds, on="day", how="left")
-        .with_columns(pl.col("is_bank_holiday").fill_null(False))
-    )
+        days = finding.write_count(unjudged.height, "day")
+        raise NotEvaluatedError(f"insufficient_history: {days} of much use, none with comparable days before")
+    first_days = new.sort("day").unique("subject", keep="first", maintain_order=True)
+    told = _describe(pl.concat([judged.filter("is_unusual"), first_days]), uses)
+    return finding.build_findings(NAME, _write(told, noun, unjudged.height))
 
 
 def _describe(days: pl.DataFrame, uses: pl.DataFrame) -> pl.DataFrame:
@@ -86,42 +54,29 @@ def _describe(days: pl.DataFrame, uses: pl.DataFrame) -> pl.DataFrame:
         pl.col("channel").unique().sort().str.join(", ").alias("channels"),
         pl.col("person_key").drop_nulls().n_unique().alias("persons"),
         pl.col("record_id").n_unique().alias("records"),
-        pick_record_ids(),
+        finding.pick_record_ids(),
     )
     return days.join(facts, on=["subject", "day"], how="left")
 
 
-def _write_spikes(days: pl.DataFrame, noun: str, unjudged: int) -> Iterator[Lead]:
+def _write(days: pl.DataFrame, noun: str, unjudged: int) -> Iterator[finding.Lead]:
     for row in days.iter_rows(named=True):
-        counts = {"records": row["records"], "persons": row["persons"], "comparable_days": row["compared_days"],
-                  "tool_days_not_judged": unjudged}  # fmt: skip
-        summary = (
-            f"{_open(row, noun)}: unusual, the median of {row['compared_days']} comparable days "
-            f"({row['compared_with']}, {row['day_type']}) is {row['median']:,.0f}. {_close(row)}"
+        by = f" by {finding.write_count(row['persons'], 'person')}" if noun == "use" else ""
+        judged = (
+            f"unusual, the median of {row['compared_days']} comparable days ({row['compared_with']}, "
+            f"{row['day_type']}) is {row['median'] or 0:,.0f}"
         )
-        yield Lead("tool", row["subject"], row["day"], "medium", summary, row["value"], row["median"], TABLE,
-                   row["record_ids"], counts)  # fmt: skip
-
-
-def _write_new_tools(days: pl.DataFrame, noun: str) -> Iterator[Lead]:
-    for row in days.iter_rows(named=True):
-        counts = {"records": row["records"], "persons": row["persons"], "comparable_days": row["compared_days"]}
+        new = f"first seen on {finding.write_day(row['first_day'])}, too few comparable days, so not judged"
         summary = (
-            f"{_open(row, noun)}; first seen on {write_day(row['first_day'])}. Not judged: a new tool has "
-            f"too few comparable days. {_close(row)}"
+            f"{finding.tidy(row['tool_name'] or row['subject'])}: "
+            f"{finding.write_count(row['value'], noun)}{by} on {finding.write_day(row['day'])}; {judged if row['is_judged'] else new}. Seen through "
+            f"{row['channels']}; status in the register: {row['tool_status'] or 'unknown'}."
         )
-        yield Lead("tool", row["subject"], row["day"], "low", summary, row["value"], None, TABLE,
-                   row["record_ids"], counts, part="new tool")  # fmt: skip
-
-
-def _open(row: Mapping[str, Any], noun: str) -> str:
-    persons = f" by {write_count(row['persons'], 'person')}" if noun == "use" and row["persons"] else ""
-    name = tidy(row["tool_name"] or row["subject"])
-    return f"{name}: {write_count(row['value'], noun)}{persons} on {write_day(row['day'])}"
-
-
-def _close(row: Mapping[str, Any]) -> str:
-    return f"Seen through {row['channels']}; status in the register: {row['tool_status'] or 'unknown'}."
+        counts = {name: row[name] for name in ("records", "persons", "compared_days")}
+        counts["tool_days_not_judged"] = unjudged
+        severity, part = ("medium", "") if row["is_judged"] else ("low", "new tool")
+        yield finding.Lead("tool", row["subject"], row["day"], severity, summary, row["value"], row["median"],
+                           TABLE, row["record_ids"], counts, part)  # fmt: skip
 
 
 DETECTION = Detection(

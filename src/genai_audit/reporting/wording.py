@@ -20,7 +20,7 @@ MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 NO_DATA = "no data"
-TEXT_LIMIT = 256  # characters of one log value
+TEXT_LIMIT = 1_000  # characters of one value; a log field can be a megabyte long
 TOKEN_LIMIT = 11  # `ps_` and eight characters: enough to find the row, too short to be quoted as a name
 
 
@@ -94,7 +94,7 @@ def shorten(token: str | None) -> str:
 
 
 def show_text(text: str) -> str:
-    """One line of at most 256 characters; control and direction characters become `‹U+202E›`."""
+    """One line of at most 1,000 characters; control and direction characters become `‹U+202E›`."""
     flat = "".join(_show_character(one) for one in unicodedata.normalize("NFC", text[: TEXT_LIMIT * 2]))
     return flat if len(flat) <= TEXT_LIMIT else flat[: TEXT_LIMIT - 1] + "…"
 

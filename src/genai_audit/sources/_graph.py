@@ -10,24 +10,18 @@ pull, in one event loop.
 from __future__ import annotations
 
 import asyncio
-import base64
-import itertools
 import logging
-import random
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
-from azure.core.credentials import AccessToken, TokenCredential
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.identity import CertificateCredential, ClientSecretCredential, ManagedIdentityCredential
 from kiota_abstractions.api_error import APIError
@@ -39,24 +33,25 @@ from kiota_authentication_azure.azure_identity_authentication_provider import (
 )
 from kiota_http.middleware.options import RedirectHandlerOption, RetryHandlerOption
 from kiota_http.observability_options import ObservabilityOptions
-from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.generated.models.security.audit_log_query import AuditLogQuery
+from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_request_adapter import options as sdk_options
+from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
 from genai_audit.calendars import Window
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
-from genai_audit.settings import M365AuditSettings, Settings, TenantSettings
+from genai_audit.settings import Settings, TenantSettings
+from genai_audit.sources._patience import Patience, TransientError, read_retry_after
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
+from genai_audit.sources._token_roles import check_token
 
 T = TypeVar("T")
 Build = Callable[[], RequestInformation]
+Credential = CertificateCredential | ClientSecretCredential | ManagedIdentityCredential
 
-ATTEMPTS = 10  # of one request that is met with silence or nonsense; throttling is bound by the deadline alone
-LONGEST_PAUSE = 120.0  # seconds, of our own; a Retry-After is honoured at any length
 VERSIONS = ("v1.0", "beta")
-FORBIDDEN = ("aienterpriseinteraction", "reportsettings")  # prompts in clear text; unmasking names in reports
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Their INFO lines hold URLs with skip tokens, and azure.identity warns about errors that we report ourselves.
@@ -64,20 +59,12 @@ for _name in ("httpx", "azure", "msal"):
     logging.getLogger(_name).setLevel(logging.ERROR if _name == "azure" else logging.WARNING)
 
 
-class DeadlineError(SourceUnavailableError):
-    """The time for this window is over; another run can go on where this one stopped."""
-
-
-class UnreachableError(SourceUnavailableError):
-    """One request failed ATTEMPTS times in a row."""
-
-
 class ProtocolError(SourceUnavailableError):
     """An answer that must not be followed or believed."""
 
 
 class GraphRefusedError(SourceUnavailableError):
-    """A 4xx that no repetition cures. `status` is the HTTP status; `is_segment_missing`: try the beta path."""
+    """A 4xx that no repetition cures. `is_segment_missing`: this tenant wants the beta path."""
 
     def __init__(self, status: int, code: str, *, is_segment_missing: bool = False) -> None:
         super().__init__(
@@ -88,18 +75,6 @@ class GraphRefusedError(SourceUnavailableError):
         self.status, self.is_segment_missing = status, is_segment_missing
 
 
-class TransientError(Exception):
-    """Worth another try. `status` is 0 if no whole answer came; `retry_after` is in seconds."""
-
-    def __init__(self, reason: str, status: int = 0, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.retry_after = reason, status, retry_after
-
-    @property
-    def is_throttled(self) -> bool:
-        return self.status == 429 or self.retry_after is not None
-
-
 # --- Who we are
 
 
@@ -107,43 +82,35 @@ class _Tokens:
     """A credential that can be renewed: azure-identity keeps a token even when Graph has refused it."""
 
     def __init__(self, tenant: TenantSettings, timeout: float) -> None:
-        self._tenant = tenant
-        self._make = partial(_make_credential, tenant, timeout)
-        self._credential: TokenCredential | None = None
+        self._tenant, self._timeout = tenant, timeout
+        self._credential: Credential | None = None
 
     async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
         return await asyncio.to_thread(self.fetch, *scopes, **kwargs)
 
     def fetch(self, *scopes: str, **kwargs: Any) -> AccessToken:
         """A token whose permissions were checked, or ConfigurationError, or TransientError."""
+        self._credential = self._credential or _make_credential(self._tenant, self._timeout)
         try:
-            self._credential = self._credential or self._make()
             token = self._credential.get_token(*scopes, **kwargs)
         except (AzureError, ValueError, RuntimeError) as error:
-            self._credential = None
+            self.renew()
             raise _translate_sign_in(error) from None
-        check_roles(_read_claims(token.token), self._tenant.tenant_id)
+        check_token(token.token, self._tenant.tenant_id)
         return token
 
     def renew(self) -> None:
+        """Forget the cached token."""
+        if self._credential:
+            self._credential.close()
         self._credential = None
 
-    async def close(self) -> None:
-        self._credential = None
 
-
-def _make_credential(tenant: TenantSettings, timeout: float) -> TokenCredential:
-    """Raises ValueError or ConfigurationError when a file or a key of the settings is not usable."""
+def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
+    """The credential of the settings, without a retry of its own. Raises ConfigurationError."""
     wiring: dict[str, Any] = {"retry_total": 0, "connection_timeout": timeout, "read_timeout": timeout}
     if tenant.credential == "managed_identity":
         return ManagedIdentityCredential(client_id=tenant.client_id or None, **wiring)
-    for name in ("tenant_id", "client_id"):
-        if not getattr(tenant, name):
-            raise ConfigurationError(
-                f"tenant.{name} is empty.",
-                where="genai-audit.toml",
-                next_step="Copy it from the application's overview page in Entra.",
-            )
     wiring |= {"authority": tenant.authority_url}
     if tenant.authority_url != TenantSettings().authority_url:
         wiring |= {"disable_instance_discovery": True}
@@ -151,18 +118,29 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> TokenCredential:
         wiring |= {"connection_verify": str(tenant.ca_bundle)}
     if urlsplit(tenant.authority_url).hostname in _LOOPBACK:
         wiring |= {"use_env_settings": False}
-    if tenant.credential == "client_secret":
-        secret = _read_private(tenant.client_secret_path, "tenant.client_secret_path").decode().strip()
-        return ClientSecretCredential(tenant.tenant_id, tenant.client_id, secret, **wiring)
-    content = _read_private(tenant.certificate_path, "tenant.certificate_path")
-    return CertificateCredential(tenant.tenant_id, tenant.client_id, certificate_data=content, **wiring)
+    is_secret = tenant.credential == "client_secret"
+    key = "client_secret_path" if is_secret else "certificate_path"
+    content = _read_private(tenant.client_secret_path if is_secret else tenant.certificate_path, key)
+    try:
+        if is_secret:
+            secret = content.decode().strip()
+            return ClientSecretCredential(tenant.tenant_id, tenant.client_id, secret, **wiring)
+        return CertificateCredential(tenant.tenant_id, tenant.client_id, certificate_data=content, **wiring)
+    except ValueError:
+        raise ConfigurationError(
+            f"tenant_id, client_id or the file of {key} is missing or malformed.",
+            where="genai-audit.toml [tenant]",
+            next_step="Copy the ids from the application's overview page in Entra; a certificate file is PEM "
+            "with an RSA private key and the certificate.",
+        ) from None
 
 
 def _read_private(path: Path | None, key: str) -> bytes:
     """A file that only its owner may read."""
+    key = f"tenant.{key}"
     if path is None or not path.is_file():
         raise ConfigurationError(
-            f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of the file, mode 0600."
+            f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of a file, mode 0600."
         )
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(
@@ -190,7 +168,7 @@ def _translate_sign_in(error: Exception) -> Exception:
     return ConfigurationError(
         f"Entra refused the sign-in{f' ({code.group()})' if code else ''}.",
         where="genai-audit.toml [tenant]",
-        next_step="Check tenant_id, client_id and the certificate or secret: wrong, expired, or not uploaded?",
+        next_step="Check tenant_id, client_id and the credential: wrong, expired, or not uploaded?",
     )
 
 
@@ -202,55 +180,19 @@ def _untrusted(what: str) -> ConfigurationError:
     )
 
 
-def _read_claims(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unchecked: Graph checks the signature. Empty if the token is not readable."""
-    try:
-        payload = token.split(".")[1]
-        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
-def check_roles(claims: dict[str, Any], tenant_id: str) -> tuple[str, ...]:
-    """The token's application permissions, or ConfigurationError for one that could write or read prompts."""
-    roles = tuple(sorted(str(role) for role in claims.get("roles") or ()))
-    refused = [role for role in roles if not _is_read_only(role) or role.casefold().startswith(FORBIDDEN)]
-    if refused:
-        raise ConfigurationError(
-            f"The application holds permissions that this tool must not have: {', '.join(refused)}.",
-            where="Entra, API permissions",
-            next_step="Remove them, or use another application; the tool refuses to work with them.",
-        )
-    if "tid" in claims and re.fullmatch(r"[0-9a-fA-F-]{36}", tenant_id) and claims["tid"] != tenant_id.lower():
-        raise ConfigurationError(
-            "The token belongs to another tenant.",
-            where="genai-audit.toml",
-            next_step="Check tenant.tenant_id.",
-        )
-    return roles
-
-
-def _is_read_only(role: str) -> bool:
-    """`User.Read.All` and `User.ReadBasic.All` are; `Mail.Send`, `Sites.Selected`, `Sites.ReadWrite.All` not."""
-    words = role.casefold().split(".")
-    return len(words) > 1 and words[1].startswith("read") and "write" not in role.casefold()
-
-
 # --- How we ask
 
 
 class Graph:
-    """Sends requests until they succeed, are refused, or `deadline` (monotonic seconds) has come."""
+    """Requests to one tenant, within the patience of one pull."""
 
     def __init__(
-        self, adapter: GraphRequestAdapter, tokens: _Tokens, url: str, permission: str, limits: M365AuditSettings
+        self, adapter: GraphRequestAdapter, tokens: _Tokens, url: str, permission: str, patience: Patience
     ) -> None:
-        self._adapter, self._tokens, self._url = adapter, tokens, httpx.URL(url)
-        self._permission, self._limits = permission, limits
+        self._adapter, self._tokens, self._url, self._permission = adapter, tokens, httpx.URL(url), permission
         self._queries = GraphServiceClient(request_adapter=adapter).security.audit_log.queries
-        self.deadline = time.monotonic() + limits.deadline_minutes * 60
-        self.retry_count = self.throttled_count = self.page_count = 0
+        self.patience = patience
+        self.page_count = 0
         self.use_version(VERSIONS[0])
 
     def use_version(self, version: str) -> None:
@@ -290,12 +232,12 @@ class Graph:
             if refused.status != 401:
                 raise
             self._tokens.renew()
-            self.retry_count += 1
+            self.patience.retry_count += 1
             return await self._send_once(build())
 
     async def _send_once(self, request: RequestInformation) -> bytes:
         try:
-            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
+            async with asyncio.timeout(self.patience.seconds_left):
                 body = await self._adapter.send_primitive_async(request, "bytes", {"XXX": ODataError})
         except APIError as error:
             raise self._translate(error) from None
@@ -304,7 +246,7 @@ class Graph:
                 raise _untrusted("Microsoft Graph") from None
             raise TransientError(f"the connection failed ({type(error).__name__})") from None
         except TimeoutError:
-            raise self._give_up("a request was still unanswered") from None
+            raise self.patience.give_up("a request was still unanswered") from None
         if not isinstance(body, bytes):
             raise TransientError("an answer was empty")
         return body
@@ -315,7 +257,7 @@ class Graph:
         code = re.sub(r"[^A-Za-z0-9_.-]", "", (detail and detail.code) or "")[:60]
         if status in (408, 425, 429) or status >= 500:
             headers = httpx.Headers(dict(error.response_headers or {}))
-            return TransientError(f"the service answered {status}", status, _read_retry_after(headers))
+            return TransientError(f"the service answered {status}", status, read_retry_after(headers))
         if status == 403:
             return PermissionMissingError(
                 f"Microsoft Graph refused: this application may not use {self._permission}.",
@@ -327,23 +269,6 @@ class Graph:
         )
         return GraphRefusedError(status, code, is_segment_missing=is_segment_missing)
 
-    async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Repeat until it works. Raises UnreachableError after ATTEMPTS failures, DeadlineError when out of time."""
-        failures = 0
-        for number in itertools.count(1):
-            try:
-                return await attempt()
-            except TransientError as failure:
-                failures += not failure.is_throttled
-                if failures >= ATTEMPTS:
-                    raise UnreachableError(
-                        f"Microsoft Graph failed {failures} times in a row: {failure.reason}.",
-                        where="Microsoft Graph",
-                        next_step="Check the network and the service health page, then run again.",
-                    ) from None
-                await self._pause(failure, number)
-        raise AssertionError("unreachable")
-
     async def fetch(self, build: Build, read: Callable[[bytes], T]) -> T:
         """`send` and `read` with repetition: a body that is cut off is asked for again."""
 
@@ -353,7 +278,7 @@ class Graph:
             except NotAPageError:
                 raise TransientError("an answer was not whole JSON") from None
 
-        return await self.persist(attempt)
+        return await self.patience.persist(attempt)
 
     async def pages(self, build: Build) -> AsyncIterator[ServicePage]:
         """All pages, empty ones included. Raises ProtocolError for a nextLink that must not be followed."""
@@ -385,30 +310,6 @@ class Graph:
             raise _distrust("a nextLink leads back to a page that was read already")
         return str(link)
 
-    async def _pause(self, failure: TransientError, number: int) -> None:
-        backoff = min(LONGEST_PAUSE, self._limits.retry_seconds * 2.0 ** min(number - 1, 30))
-        pause = random.uniform(0.5, 1.0) * backoff
-        if failure.retry_after is not None:  # plus a little, so that parallel pulls don't come back as one
-            pause = failure.retry_after + random.uniform(0.0, self._limits.retry_seconds)
-        self.retry_count += 1
-        self.throttled_count += failure.is_throttled
-        if time.monotonic() + pause >= self.deadline:
-            raise self._give_up(failure.reason)
-        await asyncio.sleep(pause)
-
-    async def wait(self, seconds: float, reason: str) -> None:
-        """Sleep, but not past the deadline."""
-        await asyncio.sleep(max(0.0, min(seconds, self.deadline - time.monotonic())))
-        if time.monotonic() >= self.deadline:
-            raise self._give_up(reason)
-
-    def _give_up(self, reason: str) -> DeadlineError:
-        return DeadlineError(
-            f"Out of time after {self._limits.deadline_minutes:g} minutes: {reason}.",
-            where="m365_audit.deadline_minutes",
-            next_step="Run again: the same query is resumed. If this repeats, raise the limit.",
-        )
-
 
 def _follow(link: str) -> RequestInformation:
     request = RequestInformation()
@@ -423,20 +324,6 @@ def _distrust(what: str) -> ProtocolError:
         where="Microsoft Graph",
         next_step="Run again; if this repeats, something sits between this machine and Microsoft.",
     )
-
-
-def _read_retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds to wait, from seconds or an HTTP date (measured by the server's own clock); None for nonsense."""
-    text = headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
-            seconds = max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-        except (TypeError, ValueError):
-            return None
-    return seconds if 0 <= seconds < float("inf") else None
 
 
 # --- Wiring
@@ -470,7 +357,10 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     adapter = GraphRequestAdapter(provider, client=client)
     adapter.observability_options = ObservabilityOptions(include_euii_attributes=False)
     async with client:
-        yield Graph(adapter, tokens, tenant.graph_url, permission, limits)
+        try:
+            yield Graph(adapter, tokens, tenant.graph_url, permission, Patience(limits))
+        finally:
+            tokens.renew()
 
 
 def check_address(url: str) -> str:
@@ -497,11 +387,14 @@ def read_token_roles(settings: Settings) -> tuple[str, ...]:
     """
     tenant = settings.tenant
     check_address(tenant.graph_url)
+    tokens = _Tokens(tenant, settings.m365_audit.request_timeout_seconds)
     try:
-        token = _Tokens(tenant, settings.m365_audit.request_timeout_seconds).fetch(_scope(tenant))
+        token = tokens.fetch(_scope(tenant))
     except TransientError as failure:
         raise _no_answer(failure) from None
-    return check_roles(_read_claims(token.token), tenant.tenant_id)
+    finally:
+        tokens.renew()
+    return check_token(token.token, tenant.tenant_id)
 
 
 def check_reachability(settings: Settings, permission: str) -> None:

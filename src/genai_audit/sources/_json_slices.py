@@ -15,7 +15,8 @@ BLOCK = 1 << 20
 LONGEST_VALUE = 16_000_000
 SPACE = re.compile(r"[ \t\r\n]*")
 
-# Numbers stay text: nothing is computed from them here, and a number of 5,000 digits must not stop the reading.
+# Numbers stay text: nothing is computed here, and a number of 5,000 digits must not stop the reading.
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _SCANNER = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 
@@ -39,7 +40,8 @@ def slice_document(file: TextIO, list_key: str | None) -> Iterator[Member]:
     """The elements of the list that the document is, or that its member `list_key` is, and its other members.
 
     `{"@odata.context": "…", "value": [{…}, {…}]}` gives the context (key `@odata.context`) and two elements
-    (key None); `[{…}, {…}]` gives two elements; without `list_key` every member comes whole. Raises NotJsonError.
+    (key None); `[{…}, {…}]` gives two elements. Without `list_key` every member comes whole.
+    Raises NotJsonError.
     """
     reader = _Reader(file)
     if reader.take("["):
@@ -79,6 +81,16 @@ def _skip(text: str, position: int) -> int:
     return found.end() if found else position
 
 
+def _measure(text: str, start: int) -> int:
+    """Where a value ends that is nested too deeply for the scanner, by its brackets; -1 when it goes on."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
+        if depth == 0:
+            return token.end()
+    return -1
+
+
 class _Reader:
     """A window on the text that slides along, one JSON value at a time."""
 
@@ -115,7 +127,7 @@ class _Reader:
             try:
                 end = _SCANNER.raw_decode(self._text, self._position)[1]
             except RecursionError:
-                raise NotJsonError(self.at) from None
+                end = _measure(self._text, self._position)
             except ValueError:
                 end = -1
             # A number that touches the end of the window may go on behind it.

@@ -10,14 +10,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from genai_audit.calendars import format_instant
 from genai_audit.errors import BadDataError
 from genai_audit.registry import RawPage
-from genai_audit.sources._m365_records import read_outer_time
 from genai_audit.sources._tables import Damage, Layout, read_rows, refuse, sniff_layout
 
 PAGE_RECORDS = 2_000
@@ -39,6 +40,11 @@ GRAPH_COLUMNS = {
         "service", "objectId", "userPrincipalName", "clientIp",
     )
 }  # fmt: skip
+
+# 9/20/2023 4:05:03 AM (portal until 2024, and PowerShell in US English), 12/13/2023 17:12 (documentation).
+SLASHED = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])M)?", re.IGNORECASE
+)
 
 # A file of exactly so many rows was probably cut by the tool that wrote it.
 SUSPICIOUS_ROWS = {
@@ -171,9 +177,31 @@ def build_record(cells: list[str], columns: Columns) -> bytes:
     outer = {key: cells[index] for key, index in columns.outer}
     payload = cells[columns.payload]
     if columns.time is not None and '"CreationTime"' not in payload:
-        outer["CreationDate"] = read_outer_time(cells[columns.time], columns.month_first) or cells[columns.time]
+        written = cells[columns.time]
+        outer["CreationDate"] = read_outer_time(written, columns.month_first) or written
     members = _dump(outer)[1:-1] + (b"," if outer else b"")
     return b'{%b"%b":%b}' % (members, columns.payload_key.encode(), _encode(payload))
+
+
+def read_outer_time(text: str, month_first: bool) -> str | None:
+    """ISO text (UTC) of an outer date with slashes, or None when it is none or could be read in two ways.
+
+    `month_first`: a portal export, which writes month/day/year. PowerShell writes the culture of whoever ran
+    it, so 3/12/2025 stays as it is and 18/5/2021 does not.
+    """
+    found = SLASHED.fullmatch(text.strip())
+    if not found:
+        return None
+    first, second, year, hour, minute = (int(found[group]) for group in range(1, 6))
+    if not month_first and first <= 12 and second <= 12 and first != second:
+        return None
+    month, day = (second, first) if first > 12 else (first, second)
+    if found[7]:
+        hour = hour % 12 + 12 * (found[7].upper() == "P")
+    try:
+        return format_instant(datetime(year, month, day, hour, minute, int(found[6] or 0), tzinfo=UTC))
+    except ValueError:
+        return None
 
 
 def _join(cells: list[str]) -> bytes:

@@ -20,6 +20,7 @@ from genai_audit.sources._tables import Lines, open_text, sniff_encoding
 PAGE_RECORDS = 2_000
 NEXT_LINK = "@odata.nextLink"
 NO_RECORD = {"outcome": "unproven", "reason": "the file holds no record"}
+PAYLOAD_KEYS = ("CopilotEventData", "AuditData", "auditData")
 # A record has an operation and one of these, or carries AuditData or CopilotEventData itself.
 BESIDE_OPERATION = {"recordtype", "auditlogrecordtype", "workload", "creationtime", "createddatetime"}
 
@@ -107,12 +108,13 @@ def _is_audit(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     names = {key.casefold() for key in value}
-    return bool(names & {"auditdata", "copiloteventdata"} or ("operation" in names and names & BESIDE_OPERATION))
+    has_payload = bool(names & {"auditdata", "copiloteventdata"})
+    return has_payload or ("operation" in names and bool(names & BESIDE_OPERATION))
 
 
 def _starts_audit(line: str) -> bool:
     """A first record longer than the head: its visible part has to do."""
-    return line.startswith("{") and any(f'"{key}":' in line for key in ("CopilotEventData", "AuditData", "auditData"))
+    return line.startswith("{") and any(f'"{key}":' in line for key in PAYLOAD_KEYS)
 
 
 def _parse(text: str) -> Any:

@@ -1,8 +1,8 @@
 """Cuts a page of Graph into its records without rewriting a byte: what is landed is what Microsoft sent.
 
-A page is read by orjson. A record whose bytes are what orjson would write is cut out at that length; any other
-is measured by its brackets, so a record that no parser takes (bad UTF-8, a lone surrogate, too deep) doesn't
-take the rest of its page with it: it is cut out all the same, and quarantined where packages are landed.
+A page is read by orjson. A record whose bytes are what orjson would write is cut out at that length; any
+other is measured by its brackets, so a record that no parser takes (bad UTF-8, a lone surrogate, too deep)
+doesn't take its page with it: it is cut out all the same, and quarantined where packages are landed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NoRecordsError(ValueError):
 
 @dataclass(frozen=True)
 class ServicePage:
-    """`records`: exact bytes. `values`: the same decoded, None where orjson refuses. `next_link`: as it came."""
+    """`records`: exact bytes; `values`: decoded, None where orjson refuses; `next_link`: as it came."""
 
     records: list[bytes]
     values: list[Any]

@@ -79,12 +79,10 @@ def sniff_layout(head: bytes) -> Layout | None:
         skipped += 1
     if skipped == len(lines) or "\x00" in lines[skipped]:
         return None
-    columns = {
-        delimiter: tuple(name.strip("\ufeff \t") for name in next(csv.reader([lines[skipped]], delimiter=delimiter)))
-        for delimiter in DELIMITERS
-    }
-    delimiter = max(DELIMITERS, key=lambda one: len(columns[one]))
-    return Layout(encoding, delimiter, columns[delimiter], skipped + 1) if len(columns[delimiter]) > 1 else None
+    headers = {one: next(csv.reader([lines[skipped]], delimiter=one)) for one in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda one: len(headers[one]))
+    header = tuple(name.strip("\ufeff \t") for name in headers[delimiter])
+    return Layout(encoding, delimiter, header, skipped + 1) if len(header) > 1 else None
 
 
 def sniff_encoding(head: bytes) -> str:
@@ -121,7 +119,8 @@ class Lines:
             raise StopIteration
         self.number += 1
         if len(line) == LINE_CHARACTERS:
-            raise refuse(self._path, "A line is too long for a table.", [self.number], "Import the original file.")
+            what = "A line is too long: this is no table, or its line ends are lost."
+            raise refuse(self._path, what, [self.number], "Import the original file.")
         return line
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from genai_audit.errors import BadDataError, UsageError
 from genai_audit.registry import RawPage, Source, SourceContext
-from genai_audit.sources._m365_csv import recognise_header, read_table
+from genai_audit.sources._m365_csv import read_table, recognise_header
 from genai_audit.sources._m365_json import NO_RECORD, read_dump, read_lines, recognise_json
 from genai_audit.sources._m365_records import identify_record
 from genai_audit.sources._tables import sniff_layout
@@ -39,7 +39,7 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
         raise BadDataError(
             "This is an eDiscovery item report: a list of messages, not audit records.",
             where=path.name,
-            next_step="In Purview, run an Audit search and export that; genai-audit reads no message content.",
+            next_step="In Purview, run an Audit search and export that; we read no message content.",
         )
     if kind not in KINDS:
         raise UsageError(

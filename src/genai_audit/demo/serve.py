@@ -1,0 +1,54 @@
+"""The pretend tenant of the demo, as a process of its own: `python -m genai_audit.demo.serve`.
+
+It makes the university's records again from the same seed, so that nothing has to be handed over but numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from genai_audit.demo._faults import Faults
+from genai_audit.demo.tenant import PretendTenant, RecordStore
+from genai_audit.demo.university import University
+
+# What a real tenant does on an ordinary day.
+FAULTS = Faults(throttle_with_retry_after=2, throttle_seconds=1, unavailable_burst=2)
+
+
+def main() -> None:
+    """Print one JSON line, then serve until stdin closes: a demo that dies takes its tenant along."""
+    parser = argparse.ArgumentParser()
+    for name, kind in (("people", int), ("days", int), ("seed", int), ("last-day", date.fromisoformat)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("--workdir", type=Path, required=True)
+    wish = parser.parse_args()
+    university = University(wish.seed, wish.people, wish.days, wish.last_day)
+    store = RecordStore()
+    for created, arrived, record in university.m365_records():
+        store.add(created, record, arrived=arrived)
+    with PretendTenant(
+        store,
+        faults=FAULTS,
+        workdir=wish.workdir,
+        now=datetime.now(UTC),
+        cap=300,
+        capped_minute=university.capped_minute,
+    ) as tenant:
+        print(json.dumps({"toml": tenant.as_toml(), "records": len(store)}), flush=True)
+        stopped = threading.Event()
+        threading.Thread(target=lambda: (_wait_for_end(), stopped.set()), daemon=True).start()
+        stopped.wait()
+
+
+def _wait_for_end() -> None:
+    import sys
+
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""`genai-audit demo`: audit a pretend university through the same code that a real tenant runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from genai_audit import pipeline
+from genai_audit.calendars import Window, start_of_uk_day, uk_day
+from genai_audit.collection import import_files, pull
+from genai_audit.demo.planting import Planted
+from genai_audit.demo.university import University
+from genai_audit.doctor import set_up
+from genai_audit.errors import SoftwareError, UsageError
+from genai_audit.runs import Run
+from genai_audit.settings import load_settings
+from genai_audit.warehouse import open_published
+from genai_audit.workspace import Workspace, write_durably
+
+QUERIES = (
+    "genai-audit --workspace {folder} query coverage_gaps",
+    "genai-audit --workspace {folder} query findings -p since={since}",
+    "genai-audit --workspace {folder} query external_tools_by_month --markdown",
+)
+SETTINGS = """
+[sources]
+enabled = ["m365_audit"]
+expected = ["m365_audit", "vle_csv"]
+
+[m365_audit]
+poll_seconds = 0.05
+retry_seconds = 0.1
+deadline_minutes = 5.0
+
+[reports]
+organisation = "University of Westbridge (a pretend university)"
+contact = "information-compliance@westbridge.example"
+"""
+
+
+class Teller(Protocol):
+    def say(self, text: str) -> None: ...
+    def advance(self, label: str, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """A planted event, and whether the published audit shows it."""
+
+    planted: Planted
+    is_found: bool
+    shown_by: str
+
+
+def show(workspace: Workspace, people: int, days: int, seed: int, teller: Teller) -> Iterator[str]:
+    """Run the demo in `workspace` and tell what was planted, what was found and where to look."""
+    last_day = uk_day(datetime.now(UTC)) - timedelta(days=1)
+    university = University(seed, people, days, last_day)
+    list(set_up(workspace))
+    if workspace.settings_file.exists() and "pretend university" not in workspace.settings_file.read_text():
+        _refuse_a_real_workspace(workspace)
+    with workspace.lock("demo"), _tenant(university, workspace) as toml:
+        write_durably(workspace.settings_file, (toml + SETTINGS).encode())
+        university.write_registers(workspace.registers)
+        run = Run(workspace, load_settings(workspace.settings_file), "demo", teller.say, teller.advance)
+        first, end = start_of_uk_day(university.list_days()[0]), start_of_uk_day(last_day + timedelta(days=1))
+        pull(run, Window(first, end))
+        import_files(run, _write_exports(university, workspace))
+        result = pipeline.process(run)
+    yield f"Audited {people:,} people over {days} days: {result.records:,} records, {result.outcome}."
+    yield from _tell_planted(list(_compare(workspace, university.planted())))
+    yield "Reports:"
+    yield from (f"  {path}" for path in result.reports)
+    yield "Try:"
+    since = f"{last_day - timedelta(days=20)}"
+    yield from (f"  {query.format(folder=workspace.root, since=since)}" for query in QUERIES)
+
+
+@contextmanager
+def _tenant(university: University, workspace: Workspace) -> Iterator[str]:
+    """The pretend tenant as a process of its own; gives the [tenant] section that points at it."""
+    command = [sys.executable, "-m", "genai_audit.demo.serve", "--workdir", str(workspace.state / "pretend")]
+    for name in ("people", "days", "seed", "last_day"):
+        command += [f"--{name.replace('_', '-')}", str(getattr(university, name))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            line = server.stdout.readline()
+            if not line:
+                raise SoftwareError("The pretend tenant did not start.", where="demo/serve.py")
+            yield str(json.loads(line)["toml"])
+        finally:
+            server.stdin.close()
+            server.terminate()
+
+
+def _write_exports(university: University, workspace: Workspace) -> list[Path]:
+    """What LIDE would hand over: an ultra-events extract and the course table of the adoption report."""
+    events = workspace.tmp / "ultra_events.csv"
+    courses = workspace.tmp / f"aida_courses_{university.last_day}.csv"
+    university.write_vle_csv(events)
+    university.write_vle_course_csv(courses)
+    return [events, courses]
+
+
+def _compare(workspace: Workspace, planted: list[Planted]) -> Iterator[Check]:
+    """Look each planted event up in the published file, by day and by what should show it."""
+    connection = open_published(workspace.published / "compliance.duckdb")
+    try:
+        for one in planted:
+            where, sql = PROOFS[one.name]
+            found = connection.execute(sql, {"day": one.day} if "$day" in sql else None).fetchone()
+            yield Check(one, bool(found and found[0]), where)
+    finally:
+        connection.close()
+
+
+PROOFS = {
+    "external_tool_spike": (
+        "finding external_tool_spike",
+        "SELECT count(*) FROM finding WHERE detection = 'external_tool_spike' AND found_day = $day",
+    ),
+    "injection": (
+        "finding prompt_attack_flag",
+        "SELECT count(*) FROM finding WHERE detection = 'prompt_attack_flag' AND subject_kind = 'resource' "
+        "AND found_day = $day",
+    ),
+    "jailbreak": (
+        "finding prompt_attack_flag",
+        "SELECT count(*) FROM finding WHERE detection = 'prompt_attack_flag' AND subject_kind = 'person' "
+        "AND found_day = $day",
+    ),
+    "mass_access": (
+        "finding sensitive_label_access",
+        "SELECT count(*) FROM finding WHERE detection = 'sensitive_label_access' AND severity = 'high' "
+        "AND measure >= 20 AND found_day = $day",
+    ),
+    "silent_day": (
+        "finding source_silence",
+        "SELECT count(*) FROM finding WHERE detection = 'source_silence' AND found_day = $day",
+    ),
+    "capped_minute": (
+        "coverage: partly",
+        "SELECT count(*) FROM coverage WHERE source = 'm365_audit' AND coverage_status = 'partly' "
+        "AND covered_day = $day",
+    ),
+    "unknown_field": ("field_drift", "SELECT count(*) FROM field_drift WHERE first_package_id IS NOT NULL"),
+    "prompt_text": (
+        "package: content_cut_count",
+        "SELECT sum(content_cut_count) FROM package",
+    ),
+}
+
+
+def _tell_planted(checks: list[Check]) -> Iterator[str]:
+    yield f"Planted and found: {sum(check.is_found for check in checks)} of {len(checks)}."
+    for check in checks:
+        mark = "found" if check.is_found else "NOT FOUND"
+        yield f"  {mark:9} {check.planted.day} {check.planted.what} ({check.shown_by})"
+
+
+def _refuse_a_real_workspace(workspace: Workspace) -> None:
+    if any(workspace.landing.iterdir()) or 'tenant_id = ""' not in workspace.settings_file.read_text():
+        raise UsageError(
+            "This workspace is a real one; the demo would mix pretend people into it.",
+            where=str(workspace.root),
+            next_step="Name another folder: genai-audit --workspace demo-workspace demo",
+        )

@@ -1,0 +1,144 @@
+"""Microsoft's safety flags: JailbreakDetected on any message, XPIADetected on any resource.
+
+A flag shows neither intent nor success. A jailbreak flag is about an account's day, an XPIA flag about the
+resource: whoever met it is more likely a target. Maker-test panes count here, unlike in use statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from genai_audit.detections import _finding as finding
+from genai_audit.registry import Detection, NotEvaluatedError
+
+NAME = "prompt_attack_flag"
+TABLES = ("fct_interaction", "fct_resource_access")
+PARAMS = {"web_grounded": "downgrade", "population_share": 0.05, "population_persons": 20}  # or: keep, drop
+
+
+def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
+    """One finding a person and day (messages), one a resource (measure = persons who met it).
+
+    A field that stands in no record can't be judged: what the other one shows is still reported, and with
+    nothing to report the answer is NotEvaluatedError.
+    """
+    chosen = finding.merge_params(NAME, PARAMS, params)
+    turns = finding.require_rows(frames, "fct_interaction", "no interaction in the data")
+    absent = [
+        name
+        for name, column in (("JailbreakDetected", "has_jailbreak_field"), ("XPIADetected", "has_xpia_field"))
+        if not turns[column].any()
+    ]
+    leads = [*_judge_messages(turns, chosen), *_judge_resources(frames["fct_resource_access"])]
+    if absent and not leads:
+        whole = finding.write_count(turns.height, "interaction record")
+        raise NotEvaluatedError(f"field absent from all of {whole}: {', '.join(absent)}")
+    note = f" Not evaluated, because absent from every record: {', '.join(absent)}." if absent else ""
+    return finding.build_findings(NAME, [replace(lead, summary=lead.summary + note) for lead in leads])
+
+
+def _judge_messages(turns: pl.DataFrame, chosen: Mapping[str, Any]) -> Iterator[finding.Lead]:
+    flagged = turns.filter(pl.col("has_jailbreak").fill_null(False)).with_columns(
+        pl.col("person_key").fill_null(finding.UNIDENTIFIED).alias("person"),
+        pl.col("has_web_search").fill_null(False).alias("is_web"),
+    )
+    if chosen["web_grounded"] == "drop":
+        flagged = flagged.filter(~pl.col("is_web"))
+    records = pl.col("record_id")
+    days = flagged.group_by("person", "occurred_day").agg(
+        pl.col("person_key").first(),
+        records.n_unique().alias("records"),
+        records.filter(~pl.col("is_twin").fill_null(False)).n_unique().alias("turns"),
+        records.filter("is_web").n_unique().alias("web_records"),
+        records.filter(~pl.col("is_end_user").fill_null(True)).n_unique().alias("test_records"),
+        finding.pick_record_ids(),
+    )
+    share, persons = chosen["population_share"], chosen["population_persons"]
+    crowded = finding.find_population_days(days, turns, share, persons)
+    for day, active in sorted(crowded.items()):
+        yield _write_population(days.filter(pl.col("occurred_day") == day), active, chosen)
+    for row in days.filter(~pl.col("occurred_day").is_in(list(crowded))).iter_rows(named=True):
+        yield _write_person(row, chosen)
+
+
+def _write_person(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> finding.Lead:
+    turns = row["turns"] or row["records"]  # 0: only the twin carried the flag
+    summary = (
+        f"{finding.write_count(turns, 'turn')} flagged by Microsoft as a possible attempt to get round "
+        f"Copilot's safety rules, for one account on {finding.write_day(row['occurred_day'])}. With text from "
+        f"a web search, a known cause of false flags: {row['web_records']:,}; from a test pane or an automatic "
+        f"run: {row['test_records']:,}."
+    )
+    counts = {name: row[name] for name in ("records", "turns", "web_records", "test_records")}
+    is_low = chosen["web_grounded"] == "downgrade" and row["web_records"] == row["records"]
+    return finding.Lead("person", row["person"], row["occurred_day"], "low" if is_low else "high", summary,
+                        turns, None, TABLES[0], row["record_ids"], counts)  # fmt: skip
+
+
+def _write_population(days: pl.DataFrame, active: int, chosen: Mapping[str, Any]) -> finding.Lead:
+    day, persons = days["occurred_day"][0], days["person"].n_unique()
+    summary = (
+        f"{finding.write_count(persons, 'account')} of {active:,} active on {finding.write_day(day)} have a "
+        "message flagged for safety: one finding for all, as for a changed classifier or a class on it."
+    )
+    counts = {"persons": persons, "active_persons": active, "records": int(days["records"].sum())}
+    records = days.sort("person")["record_ids"].list.first().to_list()
+    is_low = chosen["web_grounded"] == "downgrade" and (days["web_records"] == days["records"]).all()
+    return finding.Lead("population", "all accounts", day, "low" if is_low else "high", summary, persons,
+                        active * chosen["population_share"], TABLES[0], records, counts)  # fmt: skip
+
+
+def _judge_resources(accesses: pl.DataFrame) -> Iterator[finding.Lead]:
+    met = accesses.filter(pl.col("has_xpia").fill_null(False)).group_by("resource_key").agg(
+        pl.col("occurred_day").min().alias("first_day"),
+        pl.col("occurred_day").max().alias("last_day"),
+        pl.col("person_key").drop_nulls().n_unique().alias("persons"),
+        pl.col("record_id").n_unique().alias("records"),
+        pl.col("resource_type").min(),
+        pl.col("site_type").min(),
+        finding.pick_record_ids(),
+    )  # fmt: skip
+    for row in met.iter_rows(named=True):
+        summary = (
+            f"A resource (type {finding.tidy(row['resource_type']) or 'not stated'}, place "
+            f"{row['site_type'] or 'not stated'}) was flagged by Microsoft as holding possible instructions "
+            f"to Copilot; {finding.write_count(row['persons'], 'person')} met it in "
+            f"{finding.write_count(row['records'], 'record')} from {finding.write_day(row['first_day'])} to "
+            f"{finding.write_day(row['last_day'])}."
+        )
+        counts = {name: row[name] for name in ("persons", "records")}
+        subject = row["resource_key"] or finding.UNIDENTIFIED
+        yield finding.Lead("resource", subject, row["first_day"], "high", summary, row["persons"], None,
+                           TABLES[1], row["record_ids"], counts, window="")  # fmt: skip
+
+
+DETECTION = Detection(
+    title="Messages and resources flagged by Copilot's safety checks",
+    question="Did Copilot flag a message as getting round its rules, or a resource as holding instructions?",
+    reads=TABLES,
+    severity="high",
+    clauses=("4", "6"),
+    params=PARAMS,
+    innocent_explanations=(
+        "Teaching or research on security or AI, and papers about prompt injection.",
+        "Fiction and role play.",
+        "An error of the classifier, often with text from a web page.", "A maker testing an agent.",
+    ),
+    blind_spots=(
+        "A record without the field was not evaluated; it is not a record without a flag.",
+        "The flag shows neither intent nor success.",
+        "A flag may stand on a response: the record of a message does not tell them apart here.",
+        "An empty resource list is not proof that nothing was read (seen July to August 2025).",
+    ),
+    runbook=(
+        "Open the records: app, agent, time, web search or not, how many turns or persons.",
+        "Ask the site's owner to look at the resource; for an account, ask whether a course, test or agent "
+        "explains the turns. Read no prompt without the approval that the policy asks for.",
+        "Pass it to IT security if there is no explanation, and close the lead with a reason.",
+    ),
+    detect=detect,
+)  # fmt: skip

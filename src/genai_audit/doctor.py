@@ -1,0 +1,167 @@
+"""`init` and `doctor`: is this workspace set up, safe and able to reach its sources?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from genai_audit import registry
+from genai_audit.errors import GenaiAuditError
+from genai_audit.registers import REGISTERS, read_registers, starter
+from genai_audit.settings import Settings, load_settings
+from genai_audit.workspace import Workspace, write_durably
+
+FREE_BYTES = 5 * 10**9
+CLOCK_WARN_SECONDS = 120
+PACKAGES = ("duckdb", "polars", "prefect", "great-expectations", "msgraph-sdk", "azure-identity")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `doctor`: ok, note or fix; a fix says what to do."""
+
+    state: str
+    subject: str
+    text: str
+
+
+def set_up(workspace: Workspace, *, dry_run: bool = False) -> Iterator[str]:
+    """Write what is missing; give the names written. An existing file is never touched."""
+    if not dry_run:
+        workspace.create()
+    if not workspace.key_file.exists():
+        if not dry_run:
+            workspace.create_key()
+        yield "keys/pseudonym.key"
+    shipped = Path(str(resources.files("genai_audit"))) / "starters"
+    texts = {workspace.settings_file: (shipped / "genai-audit.toml").read_text(encoding="utf-8")}
+    for name in REGISTERS:
+        filled = shipped / f"{name}.csv"
+        text = filled.read_text(encoding="utf-8") if filled.exists() else starter(name)
+        texts[workspace.registers / f"{name}.csv"] = text
+    for path, text in texts.items():
+        if not path.exists():
+            if not dry_run:
+                write_durably(path, text.encode())
+            yield str(path.relative_to(workspace.root))
+
+
+def examine(workspace: Workspace, *, offline: bool = False) -> Iterator[Finding]:
+    """All checks; one that needs an earlier one to hold is left out when that fails."""
+    yield _check("workspace", f"{workspace.root}", workspace.require)
+    if not workspace.key_file.exists():
+        return
+    yield _check("key", "32 bytes, mode 0600", workspace.read_key)
+    yield from _check_modes(workspace)
+    yield from _check_machine(workspace)
+    yield _check("registers", "all can be read", lambda: read_registers(workspace.registers))
+    try:
+        settings = load_settings(workspace.settings_file)
+    except GenaiAuditError as error:
+        yield Finding("fix", "configuration", f"{error.what} {error.next_step}")
+        return
+    yield Finding("ok", "configuration", f"{workspace.settings_file.name}, digest {settings.digest()[:12]}")
+    yield from _check_sources(settings, offline)
+
+
+def describe_settings(workspace: Workspace) -> Iterator[str]:
+    """Every setting as `section.key = value  (origin)`."""
+    workspace.require()
+    settings, defaults = load_settings(workspace.settings_file), Settings.model_construct()
+    for section, values in settings.model_dump(mode="json").items():
+        if not isinstance(values, dict):
+            continue
+        standard = getattr(defaults, section)
+        standard = standard if isinstance(standard, dict) else standard.model_dump(mode="json")
+        for key, value in values.items():
+            in_environment = f"GENAI_AUDIT_{section}__{key}".upper() in os.environ
+            changed = "environment" if in_environment else workspace.settings_file.name
+            origin = "default" if value == standard.get(key) and not in_environment else changed
+            yield f"{section}.{key} = {value!r}  ({origin})"
+
+
+def _check(subject: str, text: str, ask: object) -> Finding:
+    try:
+        ask()  # type: ignore[operator]
+    except GenaiAuditError as error:
+        return Finding("fix", subject, f"{error.what} {error.next_step}")
+    return Finding("ok", subject, text)
+
+
+def _check_modes(workspace: Workspace) -> Iterator[Finding]:
+    loose = [
+        path.relative_to(workspace.root)
+        for path in workspace.root.rglob("*")
+        if not path.is_symlink() and path.stat().st_mode & 0o077
+    ]
+    if loose:
+        text = f"{len(loose)} file(s) can be read by others: run `chmod -R go= {workspace.root}`"
+        yield Finding("fix", "modes", text)
+    else:
+        yield Finding("ok", "modes", "nobody else can read the workspace")
+
+
+def _check_machine(workspace: Workspace) -> Iterator[Finding]:
+    free = shutil.disk_usage(workspace.root).free
+    state = "ok" if free >= FREE_BYTES else "fix"
+    advice = "" if state == "ok" else ": make room, at least 5 GB"
+    yield Finding(state, "disk", f"{free / 10**9:.1f} GB free{advice}")
+    ZoneInfo("Europe/London")
+    yield Finding("ok", "time zones", "Europe/London is known")
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    yield Finding("ok", "versions", f"Python {platform.python_version()}, {versions}")
+
+
+def _check_sources(settings: Settings, offline: bool) -> Iterator[Finding]:
+    known = registry.sources()
+    for source_id in sorted({*settings.sources.enabled, *settings.sources.expected}):
+        if source_id not in known:
+            text = f"there is no such source: correct [sources], known are {', '.join(known)}"
+            yield Finding("fix", source_id, text)
+    if "m365_audit" not in settings.sources.enabled:
+        return
+    if not settings.tenant.tenant_id or not settings.tenant.client_id:
+        text = "fill tenant_id and client_id under [tenant], or take m365_audit out of [sources] enabled"
+        yield Finding("fix", "credentials", text)
+    elif offline:
+        yield Finding("note", "credentials", "not checked: --offline")
+    else:
+        yield from _check_graph(settings)
+
+
+def _check_graph(settings: Settings) -> Iterator[Finding]:
+    """The token says which permissions it carries: missing ones and more than needed are both to mend."""
+    from genai_audit.sources import _graph
+
+    try:
+        roles = set(_graph.read_token_roles(settings))
+    except GenaiAuditError as error:
+        yield Finding("fix", "credentials", f"{error.what} {error.next_step}")
+        return
+    needed = {need for name in settings.sources.enabled for need in registry.sources()[name].needs}
+    yield Finding(
+        "ok", "credentials", f"a token was issued, it carries {', '.join(sorted(roles)) or 'nothing'}"
+    )
+    for role in sorted(needed - roles):
+        yield Finding("fix", "permission", f"{role} is missing: an administrator must consent to it")
+    for role in sorted(roles - needed):
+        yield Finding("fix", "permission", f"{role} is more than needed: take it away from the application")
+    try:
+        skew = _graph.check_reachability(settings)
+    except GenaiAuditError as error:
+        yield Finding("fix", "reachability", f"{error.what} {error.next_step}")
+        return
+    yield Finding("ok", "reachability", f"{settings.tenant.graph_url} answers")
+    if skew is None:
+        yield Finding("note", "clock", "the service does not say its time")
+    elif abs(skew) > CLOCK_WARN_SECONDS:
+        yield Finding("fix", "clock", f"{skew:.0f} s away from the service's: set it by NTP")
+    else:
+        yield Finding("ok", "clock", f"{abs(skew):.0f} s away from the service's")
