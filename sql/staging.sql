@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS stg_tool (
     match_value VARCHAR);
 CREATE TABLE IF NOT EXISTS stg_calendar (start_day DATE, end_day DATE, day_type VARCHAR, name VARCHAR);
 CREATE TABLE IF NOT EXISTS stg_bank_holiday (holiday DATE, holiday_name VARCHAR);
-CREATE TABLE IF NOT EXISTS stg_expected_source (source VARCHAR);
+CREATE TABLE IF NOT EXISTS stg_expected_source (source VARCHAR, is_configured BOOLEAN);
 CREATE TABLE IF NOT EXISTS stg_package (
     seq INTEGER, package_id VARCHAR, source VARCHAR, kind VARCHAR, window_start TIMESTAMPTZ,
     window_end TIMESTAMPTZ, outcome VARCHAR, reason VARCHAR, received_count BIGINT, accepted_count BIGINT,

@@ -50,12 +50,13 @@ SELECT sd.source, sd.covered_day,
         WHEN t.has_import THEN 'from an imported file: completeness rests on who exported it'
         WHEN t.worst_outcome IS NOT NULL THEN coalesce(nullif(t.worst_reason, ''), t.worst_outcome)
         WHEN t.has_records THEN 'only part of the day was asked for'
+        WHEN NOT e.is_configured THEN 'the source is not configured'
         ELSE 'no pull and no imported file covers this day' END AS reason,
     coalesce(n.record_count, 0) AS record_count,
-    e.source IS NOT NULL AS is_expected
+    coalesce(e.is_configured, false) AS is_expected
 FROM source_day sd
 LEFT JOIN whole w USING (source, covered_day)
 LEFT JOIN touching t USING (source, covered_day)
 LEFT JOIN fct_source_day n ON n.source = sd.source AND n.occurred_day = sd.covered_day
-LEFT JOIN (SELECT DISTINCT source FROM stg_expected_source) e ON e.source = sd.source
+LEFT JOIN stg_expected_source e ON e.source = sd.source
 ORDER BY sd.source, sd.covered_day;

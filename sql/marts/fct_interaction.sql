@@ -8,8 +8,19 @@ CREATE TABLE IF NOT EXISTS fct_interaction (
     source VARCHAR, package_id VARCHAR, line_no INTEGER);
 DELETE FROM fct_interaction WHERE occurred_day IN (SELECT occurred_day FROM touched_day);
 INSERT INTO fct_interaction
+-- Test panes, unattended runs and second records are kept and marked: they are not end-user use.
 WITH touched AS (
-    SELECT * FROM stg_interaction WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
+    SELECT *,
+        CASE
+            WHEN lower(app_host) = 'copilot studio' THEN 'studio test pane'
+            WHEN lower(app_host) = 'pva-maker-evaluation' THEN 'maker evaluation'
+            WHEN lower(app_host) = 'agentic-builder' THEN 'agent authoring'
+            WHEN lower(app_host) = 'autonomous' THEN 'autonomous run'
+            WHEN lower(app_host) = 'workflow-agents' THEN 'workflow run'
+            WHEN lower(app_host) = 'm365copilot' AND message_count = 0 THEN 'studio runtime twin'
+            WHEN agent_id = '00000000-0000-0000-0000-000000000000' THEN 'Fabric agent'
+        END AS exclusion_reason
+    FROM stg_interaction WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
 ),
 -- A Copilot Studio turn inside Microsoft 365 Copilot is logged twice within seconds: the runtime record without
 -- messages is the twin, the client record counts.
@@ -23,16 +34,8 @@ twin AS (
 )
 SELECT t.record_id, t.occurred_at, t.occurred_day, t.record_type, coalesce(i.person_key, t.person_key), p.unit_id,
     p.role, t.user_type, t.app_host, t.app_identity, t.agent_id,
-    exclusion_reason IS NULL AS is_end_user,
-    CASE
-        WHEN lower(t.app_host) = 'copilot studio' THEN 'studio test pane'
-        WHEN lower(t.app_host) = 'pva-maker-evaluation' THEN 'maker evaluation'
-        WHEN lower(t.app_host) = 'agentic-builder' THEN 'agent authoring'
-        WHEN lower(t.app_host) = 'autonomous' THEN 'autonomous run'
-        WHEN lower(t.app_host) = 'workflow-agents' THEN 'workflow run'
-        WHEN lower(t.app_host) = 'm365copilot' AND t.message_count = 0 THEN 'studio runtime twin'
-        WHEN t.agent_id = '00000000-0000-0000-0000-000000000000' THEN 'Fabric agent'
-    END AS exclusion_reason,
+    t.exclusion_reason IS NULL AS is_end_user,
+    t.exclusion_reason,
     w.record_id IS NOT NULL, t.prompt_count, t.response_count, t.resource_count, t.has_jailbreak,
     t.has_jailbreak_field, t.has_xpia, t.has_xpia_field, t.has_web_search, t.client_region,
     t.source, t.package_id, t.line_no

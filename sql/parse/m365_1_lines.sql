@@ -16,31 +16,33 @@ CREATE OR REPLACE MACRO is_flat(keys) AS coalesce(
 
 CREATE OR REPLACE TEMP TABLE odd_line AS SELECT unnest(line_nos) AS line_no FROM shape WHERE NOT is_flat(keys);
 
--- The body as an object, wherever it is (facts/m365.md §1.4): auditData or AuditData, flat, under dynamicProperties,
--- or as a JSON string; else the record itself is the body. NULL: a body is announced and can't be read.
-CREATE OR REPLACE MACRO find_body(line) AS CASE
-  WHEN json_exists(line, '$.auditData') THEN open_object(line -> '$.auditData')
-  WHEN json_exists(line, '$.AuditData') THEN open_object(line -> '$.AuditData')
-  ELSE line END;
-CREATE OR REPLACE MACRO unwrap(body) AS CASE WHEN json_type(body, '$.dynamicProperties') = 'OBJECT'
-  THEN json_merge_patch(body::JSON, (body -> '$.dynamicProperties')::JSON)::VARCHAR ELSE body END;
-
+-- The body, wherever it is (facts/m365.md §1.4): under dynamicProperties, in auditData or AuditData, there perhaps as
+-- a JSON string; else the record itself. A body that is announced and can't be read leaves the outer columns.
 CREATE OR REPLACE TEMP TABLE rebuilt AS
-SELECT line_no, body IS NOT NULL AS is_readable, json_object(
-    'id', coalesce(line ->> '$.id', line ->> '$.RecordId'),
-    'createdDateTime', coalesce(line ->> '$.createdDateTime', line ->> '$.CreationDate'),
-    'auditLogRecordType', coalesce(line ->> '$.auditLogRecordType', line ->> '$.RecordType'),
-    'operation', coalesce(line ->> '$.operation', line ->> '$.Operation'),
-    'userType', line ->> '$.userType',
-    'userId', coalesce(line ->> '$.userId', line ->> '$.UserId'),
-    'userPrincipalName', line ->> '$.userPrincipalName',
-    'service', line ->> '$.service',
-    'objectId', line ->> '$.objectId',
-    'auditData', coalesce(body, '{}')::JSON)::VARCHAR AS line
+SELECT line_no, body IS NOT NULL AS is_readable, concat(
+    '{"id":', coalesce(part[1], part[2], 'null'), ',"createdDateTime":', coalesce(part[3], part[4], 'null'),
+    ',"auditLogRecordType":', coalesce(part[5], part[6], 'null'), ',"operation":', coalesce(part[7], part[8], 'null'),
+    ',"userId":', coalesce(part[9], part[10], 'null'), ',"userPrincipalName":', coalesce(part[11], 'null'),
+    ',"userType":', coalesce(part[12], 'null'), ',"service":', coalesce(part[13], 'null'),
+    ',"objectId":', coalesce(part[14], 'null'), ',"dataType":', coalesce(part[15], 'null'),
+    ',"auditData":', coalesce(body, '{}'), '}') AS line
 FROM (
-  SELECT line_no, line, unwrap(find_body(line)) AS body
-  FROM line SEMI JOIN odd_line USING (line_no)
-  WHERE json_valid(line) AND json_type(line) = 'OBJECT'
+  SELECT line_no, part, CASE WHEN TRY(json_type(found)) <> 'OBJECT' THEN NULL
+    WHEN json_type(found, '$.dynamicProperties') = 'OBJECT' THEN found -> '$.dynamicProperties' ELSE found END AS body
+  FROM (
+    SELECT line_no, part, CASE WHEN starts_with(found, '"') THEN found::JSON ->> '$' ELSE found END AS found
+    FROM (
+      SELECT line_no, part, coalesce(part[16], part[17], part[18], line)::VARCHAR AS found
+      FROM (
+        SELECT line_no, line, json_extract(line, ['$.id', '$.RecordId', '$.createdDateTime', '$.CreationDate',
+          '$.auditLogRecordType', '$.RecordType', '$.operation', '$.Operation', '$.userId', '$.UserId', '$.userPrincipalName',
+          '$.userType', '$.service', '$.objectId', '$.auditData."@odata.type"', '$.auditData.dynamicProperties', '$.auditData',
+          '$.AuditData']) AS part
+        FROM line SEMI JOIN odd_line USING (line_no)
+        WHERE TRY(json_type(line)) = 'OBJECT'
+      )
+    )
+  )
 );
 
 CREATE OR REPLACE TEMP TABLE rebuilt_shape AS

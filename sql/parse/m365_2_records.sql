@@ -4,8 +4,7 @@
 -- Number, digits in a string, or a name; else what the operation says.
 CREATE OR REPLACE MACRO read_record_type(inner_type, outer_type, operation) AS coalesce(
   TRY_CAST(inner_type AS INTEGER), TRY_CAST(outer_type AS INTEGER),
-  getvariable('type_numbers')[lower(inner_type)], getvariable('type_numbers')[lower(outer_type)],
-  getvariable('type_numbers')[lower(operation)]);
+  getvariable('type_numbers')[lower(outer_type)], getvariable('type_numbers')[lower(operation)]);
 
 -- Outer columns of exports are in the exporter's culture (facts/m365.md §7.2); month first is Microsoft's own.
 CREATE OR REPLACE MACRO read_outer_time(value) AS coalesce(read_time(value),
@@ -24,7 +23,7 @@ SELECT
   coalesce(
     CASE WHEN record_type IN (11, 13, 33, 107)
       THEN coalesce(filled(auditData.SharePointMetaData."From"), filled(auditData.ExchangeMetaData."From")) END,
-    filled(auditData.UserId), filled(userId), filled(userPrincipalName)) AS person_name,
+    filled(trim(auditData.UserId)), filled(trim(userId)), filled(trim(userPrincipalName))) AS person_name,
   coalesce(read_user_type(auditData.UserType), read_user_type(userType)) AS user_type,
   coalesce(filled(auditData.ObjectId), filled(objectId)) AS object_name,
   auditLogRecordType AS outer_type,

@@ -61,5 +61,5 @@ SELECT policy_details,
   count(policy.is_documented) > 0 AS is_hit,
   coalesce(any_value(has_anomaly), false) AS has_anomaly
 FROM (SELECT policy_details, bool_or(NOT is_readable) AS has_anomaly FROM policy_entry GROUP BY policy_details)
-LEFT JOIN (FROM policy WHERE coalesce(PolicyId, PolicyName, Rules) IS NOT NULL) AS policy USING (policy_details)
+LEFT JOIN (FROM policy WHERE PolicyId IS NOT NULL OR PolicyName IS NOT NULL OR Rules IS NOT NULL) AS policy USING (policy_details)
 GROUP BY policy_details;

@@ -1,7 +1,5 @@
 -- Every record, AI interactions, and the resources they read. In: record, access, policy_outcome, token.
 
-CREATE OR REPLACE TEMP TABLE person AS SELECT name AS person_name, token AS person_key, detail AS identity_basis FROM token WHERE domain = 'person';
-CREATE OR REPLACE TEMP TABLE thread AS SELECT name, token FROM token WHERE domain = 'thread';
 
 -- One row per record of any type that has an id and a time.
 CREATE OR REPLACE TEMP TABLE stg_m365_event AS
@@ -13,7 +11,7 @@ WHERE record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;
 
 -- AppIdentity may be an object with DisplayName and AppId instead of a string (facts/m365.md §3.2).
-CREATE OR REPLACE MACRO read_app_identity(value) AS filled(CASE WHEN value[1] = '{'
+CREATE OR REPLACE MACRO read_app_identity(value) AS filled(CASE WHEN json_type(value) = 'OBJECT'
   THEN coalesce(value ->> '$.DisplayName', value ->> '$.AppId') ELSE value ->> '$' END);
 
 -- One row per Copilot or AI app event. Prompts are distinct message ids (facts/m365.md §4.1).
@@ -42,12 +40,12 @@ SELECT
   TRY_CAST(event.DLPEvaluationDeferred AS INTEGER) AS dlp_deferred_mask,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM (
-  SELECT *, body.CopilotEventData AS event,
+  SELECT *,
     coalesce([message.Id for message in event.Messages], []) AS message_ids,
     coalesce([message.Id for message in event.Messages if message.isPrompt], []) AS prompt_ids,
     len([1 for message in message_ids if message IS NULL]) AS nameless_count,
     len([1 for message in prompt_ids if message IS NULL]) AS nameless_prompt_count
-  FROM record
+  FROM (SELECT *, body.CopilotEventData AS event FROM record)
   WHERE record_type IN (261, 284, 328, 334) AND record_id IS NOT NULL AND occurred_at IS NOT NULL
 ) AS interaction
 LEFT JOIN person USING (person_name)
@@ -59,8 +57,8 @@ ORDER BY line_no;
 CREATE OR REPLACE TEMP TABLE stg_resource_access AS
 SELECT
   event.record_id, access.resource_no, event.occurred_at, event.occurred_day, event.record_type, event.person_key, event.app_host,
-  resource.token AS resource_key, access.resource_type, site.token AS site_key,
-  coalesce(site.detail, CASE lower(access.resource_type) WHEN 'emailmessage' THEN 'mail' WHEN 'websearchquery' THEN 'web' END, 'other')
+  resource_key, access.resource_type, site_key,
+  coalesce(site.site_type, CASE lower(access.resource_type) WHEN 'emailmessage' THEN 'mail' WHEN 'websearchquery' THEN 'web' END, 'other')
     AS site_type,
   access.label_id, access.action, access.access_status,
   CASE WHEN policy.is_block OR (policy.is_block_when_failed AND access.access_status = 'failure') THEN 'blocked'
@@ -70,7 +68,7 @@ SELECT
   event.source, event.package_id, event.line_no
 FROM access
 JOIN stg_interaction AS event USING (line_no)
-LEFT JOIN token AS resource ON resource.domain = 'resource' AND resource.name = access.resource_name
-LEFT JOIN token AS site ON site.domain = 'site' AND site.name = access.site_name
+LEFT JOIN resource USING (resource_name)
+LEFT JOIN site USING (site_name)
 LEFT JOIN policy_outcome AS policy USING (policy_details)
 ORDER BY event.line_no, access.resource_no;

@@ -61,7 +61,7 @@ CREATE OR REPLACE MACRO read_user_type(value) AS coalesce(
 
 -- JSON inside a JSON string, once or twice escaped (facts/m365.md §4.3).
 CREATE OR REPLACE MACRO open_text(json_text) AS
-  filled(CASE WHEN TRY(json_type(json_text)) = 'VARCHAR' THEN json_text ->> '$' ELSE json_text END);
+  filled(trim(CASE WHEN TRY(json_type(json_text)) = 'VARCHAR' THEN json_text ->> '$' ELSE json_text END));
 CREATE OR REPLACE MACRO open_object(json_text) AS CASE
   WHEN TRY(json_type(open_text(json_text))) = 'OBJECT' THEN open_text(json_text)
   WHEN TRY(json_type(replace(open_text(json_text), '\u0022', '"'))) = 'OBJECT' THEN replace(open_text(json_text), '\u0022', '"') END;

@@ -4,7 +4,7 @@
 SET TimeZone = 'UTC';
 
 -- NULL for what holds nothing.
-CREATE OR REPLACE MACRO filled(value) AS nullif(trim(value), '');
+CREATE OR REPLACE MACRO filled(value) AS nullif(value, '');
 
 -- A time without a zone is UTC. Seven decimals and a trailing space occur (facts/m365.md §7.1).
 CREATE OR REPLACE MACRO read_time(value) AS TRY_CAST(trim(value) AS TIMESTAMPTZ);
@@ -15,21 +15,26 @@ CREATE OR REPLACE MACRO uk_day(instant) AS (instant AT TIME ZONE 'Europe/London'
 -- without outer white space is done here; anything else goes to Python, which knows Unicode.
 SET VARIABLE alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 SET VARIABLE letter_pairs = (
-  SELECT list(substr(getvariable('alphabet'), n // 32 + 1, 1) || substr(getvariable('alphabet'), n % 32 + 1, 1) ORDER BY n)
+  SELECT string_agg(substr(getvariable('alphabet'), n // 32 + 1, 1) || substr(getvariable('alphabet'), n % 32 + 1, 1), '' ORDER BY n)
   FROM range(1024) AS numbers(n)
 );
-CREATE OR REPLACE MACRO letters(number, shift) AS getvariable('letter_pairs')[((number >> shift) & 1023) + 1];
+CREATE OR REPLACE MACRO letters(number, shift) AS substr(getvariable('letter_pairs'), ((number >> shift) & 1023) * 2 + 1, 2);
 CREATE OR REPLACE MACRO bits(hex, start, digits) AS ('0x' || substr(hex, start, digits))::BIGINT;
--- The first 130 bits of a hex digest as 26 base32 letters.
-CREATE OR REPLACE MACRO base32(hex) AS
-  letters(bits(hex, 1, 15), 50) || letters(bits(hex, 1, 15), 40) || letters(bits(hex, 1, 15), 30)
-  || letters(bits(hex, 1, 15), 20) || letters(bits(hex, 1, 15), 10) || letters(bits(hex, 1, 15), 0)
-  || letters(bits(hex, 16, 15), 50) || letters(bits(hex, 16, 15), 40) || letters(bits(hex, 16, 15), 30)
-  || letters(bits(hex, 16, 15), 20) || letters(bits(hex, 16, 15), 10) || letters(bits(hex, 16, 15), 0)
-  || letters(bits(hex, 31, 3), 2);
+-- 130 bits as 26 base32 letters: two numbers of 60 bits, then one of 10.
+CREATE OR REPLACE MACRO base32(first, second, third) AS
+  letters(first, 50) || letters(first, 40) || letters(first, 30) || letters(first, 20) || letters(first, 10) || letters(first, 0)
+  || letters(second, 50) || letters(second, 40) || letters(second, 30) || letters(second, 20) || letters(second, 10) || letters(second, 0)
+  || letters(third, 0);
 CREATE OR REPLACE MACRO keyed_hash(domain, identity) AS
   sha256(getvariable('outer_pad') || unhex(sha256(getvariable('inner_pad') || encode('v1|' || domain || '|' || lower(identity)))));
 CREATE OR REPLACE MACRO is_plain(identity) AS
   strlen(identity) = length(identity) AND left(identity, 1) > ' ' AND right(identity, 1) > ' ';
-CREATE OR REPLACE MACRO prefix(domain) AS CASE domain WHEN 'person' THEN 'ps_' WHEN 'thread' THEN 'th_'
-  WHEN 'resource' THEN 'rs_' WHEN 'site' THEN 'st_' WHEN 'course' THEN 'co_' WHEN 'incident' THEN 'in_' WHEN 'object' THEN 'ob_' END;
+CREATE OR REPLACE MACRO make_tokens(names) AS TABLE
+  SELECT domain, name, CASE WHEN is_plain(name)
+    THEN MAP {'person': 'ps_', 'thread': 'th_', 'resource': 'rs_', 'site': 'st_', 'course': 'co_', 'incident': 'in_', 'object': 'ob_'}[domain]
+      || base32(first, second, third)
+    ELSE python_token(domain, name) END AS token
+  FROM (
+    SELECT domain, name, bits(hash, 1, 15) AS first, bits(hash, 16, 15) AS second, bits(hash, 31, 3) >> 2 AS third
+    FROM (SELECT domain, name, keyed_hash(domain, name) AS hash FROM query_table(names))
+  );

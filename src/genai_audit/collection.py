@@ -49,6 +49,9 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
                 where="--source",
                 next_step="Use `genai-audit import FILE`.",
             )
+        if not source_ids and not run.is_configured(source_id):
+            run.say(f"{source_id}: not configured, nothing pulled (see [tenant] in genai-audit.toml)")
+            continue
         windows = plan_windows(run, window) if window else due_windows(run, source_id)
         run.say(f"{source_id}: {len(windows)} window(s) to pull")
         # No `with`: on Ctrl-C the pool must not wait for requests that are under way.

@@ -1,25 +1,32 @@
 """A small SQLAlchemy dialect for DuckDB: just what Great Expectations needs to run its checks as SQL.
 
-The published dialects fail with DuckDB 2.0 (facts/tech.md §4.1): Great Expectations reads a result after it has
-given the connection back, and a DuckDB result dies with its connection. The cursor here copies all rows out when
-the statement runs, so nothing can be lost afterwards. Read `duckdb:///file?…` only through `quality.py`.
+The published dialects fail with DuckDB 2.0 (facts/tech.md §4.1): Great Expectations reads a result after it
+has given the connection back, and a DuckDB result dies with its connection. The cursor here copies all rows
+out when the statement runs, so nothing can be lost afterwards. Only `quality.py` uses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import duckdb
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql import sqltypes
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NullType, TypeEngine
 
-# The word before "(" in information_schema.columns.data_type; anything else is NullType, which is never compared.
+# Arguments of a connection that only reads, and fetches no extension from anywhere.
+READ_ONLY: dict[str, Any] = {
+    "read_only": True,
+    "config": {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+}
+
+# The word before "(" in information_schema.columns.data_type; anything else becomes NullType.
 TYPES: dict[str, type[TypeEngine[Any]]] = {
     "BIGINT": sqltypes.BigInteger,
     "BLOB": sqltypes.LargeBinary,
@@ -39,6 +46,11 @@ TYPES: dict[str, type[TypeEngine[Any]]] = {
     "UINTEGER": sqltypes.BigInteger,
     "VARCHAR": sqltypes.String,
 }
+
+
+def url(file: Path) -> URL:
+    """The address of a database file; a path may hold any character."""
+    return URL.create("duckdb", database=str(file))
 
 
 class DrainedCursor:
@@ -133,13 +145,16 @@ class DuckDBDialect(DefaultDialect):
         return (), {"database": url.database or ":memory:", **url.query}
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
-        return Connection(super().connect(*arguments, **options))
+        raw: Any = super().connect(*arguments, **options)
+        return Connection(raw)
 
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
         return bool(self._names(connection, "table_name = :name", schema, name=table_name))
 
     def get_schema_names(self, connection: Any, **kw: Any) -> list[str]:
-        found = connection.execute(text("SELECT DISTINCT schema_name FROM information_schema.schemata ORDER BY 1"))
+        found = connection.execute(
+            text("SELECT DISTINCT schema_name FROM information_schema.schemata ORDER BY 1")
+        )
         return [row[0] for row in found.fetchall()]
 
     def get_table_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
@@ -161,7 +176,9 @@ class DuckDBDialect(DefaultDialect):
             for name, data_type, nullable in found.fetchall()
         ]
 
-    def get_pk_constraint(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
+    def get_pk_constraint(
+        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> Any:
         return {"constrained_columns": [], "name": None}
 
     def _nothing(self, connection: Any, *names: Any, **kw: Any) -> Any:

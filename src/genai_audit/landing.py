@@ -17,7 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -298,3 +298,8 @@ def _read_time(text: str | None) -> datetime | None:
         return read_instant(text) if text else None
     except ValueError:
         return None
+
+
+def past_retention(workspace: Workspace, raw_days: int, now: datetime) -> list[Package]:
+    """Packages that hold raw records for longer than `raw_days` since they were landed."""
+    return [p for p in packages(workspace) if now - read_instant(p.closed_at) > timedelta(days=raw_days)]

@@ -40,7 +40,13 @@ def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]
     warehouse.replace("stg_label", [_label_row(row) for row in registers["labels"]])
     warehouse.replace("stg_tool", [_tool_row(row) for row in registers["tools"]])
     warehouse.replace("stg_calendar", registers["calendar"])
-    warehouse.replace("stg_expected_source", [{"source": s} for s in run.settings.sources.expected])
+    warehouse.replace(
+        "stg_expected_source",
+        [
+            {"source": s, "is_configured": run.is_configured(s)}
+            for s in sorted(set(run.settings.sources.expected))
+        ],
+    )
     warehouse.replace("stg_package", [_package_row(package) for package in landed])
     run.load_history(warehouse)
     times = [read_instant(t) for p in landed for t in (p.min_occurred_at, p.max_occurred_at) if t]

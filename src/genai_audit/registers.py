@@ -73,7 +73,8 @@ REGISTERS: dict[str, Register] = {
 
 def read_registers(folder: Path) -> dict[str, list[Row]]:
     """All registers of a workspace; a file that isn't there is an empty register. Lists every mistake."""
-    found, mistakes = {}, []
+    found: dict[str, list[Row]] = {}
+    mistakes: list[str] = []
     for name in REGISTERS:
         path = folder / f"{name}.csv"
         found[name] = []

@@ -13,7 +13,7 @@ from typing import Any
 from genai_audit import __version__
 from genai_audit.calendars import Window
 from genai_audit.landing import Package, packages
-from genai_audit.registry import SourceContext
+from genai_audit.registry import SourceContext, sources
 from genai_audit.settings import Settings
 from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace, write_durably
@@ -59,6 +59,11 @@ class Run:
         state = self.workspace.state / source_id
         state.mkdir(mode=0o700, exist_ok=True)
         return SourceContext(self.settings, state, source_id in self.settings.sources.expected)
+
+    def is_configured(self, source_id: str) -> bool:
+        """A source that needs permissions of the tenant can only be asked once a tenant is configured."""
+        source = sources().get(source_id)
+        return bool(source and (not source.needs or self.settings.tenant.client_id))
 
     @property
     def head(self) -> str:

@@ -27,17 +27,49 @@ class Workspace:
 
     root: Path
 
-    landing = property(lambda self: self.root / "landing")
-    parsed = property(lambda self: self.root / "parsed")
-    published = property(lambda self: self.root / "published")
-    reports = property(lambda self: self.root / "reports")
-    registers = property(lambda self: self.root / "registers")
-    runs = property(lambda self: self.root / "runs")
-    state = property(lambda self: self.root / "state")
-    tmp = property(lambda self: self.root / "tmp")
-    key_file = property(lambda self: self.root / "keys" / "pseudonym.key")
-    warehouse = property(lambda self: self.root / "warehouse.duckdb")
-    settings_file = property(lambda self: self.root / "genai-audit.toml")
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def parsed(self) -> Path:
+        return self.root / "parsed"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def registers(self) -> Path:
+        return self.root / "registers"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def tmp(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def key_file(self) -> Path:
+        return self.root / "keys" / "pseudonym.key"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "genai-audit.toml"
 
     def create(self) -> None:
         """Make all rooms. Safe to call again."""

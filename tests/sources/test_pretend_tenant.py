@@ -263,7 +263,7 @@ def test_real_azure_identity_gets_a_token(start: Any, kind: str) -> None:
 
 
 def test_real_msgraph_creates_polls_and_reads_bytes(start: Any) -> None:
-    from azure.identity import ClientSecretCredential  # the async one leaves sockets open
+    from azure.identity import ClientSecretCredential
     from kiota_authentication_azure.azure_identity_authentication_provider import (
         AzureIdentityAuthenticationProvider,
     )
@@ -281,7 +281,9 @@ def test_real_msgraph_creates_polls_and_reads_bytes(start: Any) -> None:
     auth = AzureIdentityAuthenticationProvider(credential, scopes=scopes)
 
     async def read() -> bytes:
-        async with httpx.AsyncClient(verify=make_context(tenant), http2=True) as http:
+        # The SDK puts a transport of its own around this one and forgets to close it.
+        async with httpx.AsyncHTTPTransport(verify=make_context(tenant), http2=True) as transport:
+            http = httpx.AsyncClient(transport=transport)
             client = GraphClientFactory.create_with_default_middleware(client=http)
             adapter = GraphRequestAdapter(auth, client=client)
             adapter.base_url = f"{tenant.url}/v1.0"

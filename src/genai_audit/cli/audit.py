@@ -61,11 +61,11 @@ def import_(
 
     session = session_of(context)
     if dry_run:
-        session.settings()
         for file in files:
             source_id, found = collection.recognise(file, kind)
             print(f"{file.name}: would be imported as {found} ({source_id}), {file.stat().st_size:,} bytes")
         return
+    session.set_up_if_new()
     with session.writing("import") as run:
         collection.import_files(run, files, kind)
         for package in run.landed:

@@ -59,6 +59,14 @@ class Session:
         self.workspace.require()
         return load_settings(self.workspace.settings_file)
 
+    def set_up_if_new(self) -> None:
+        """Somebody who has an export and no workspace gets one, and is told so."""
+        from genai_audit.doctor import set_up
+
+        if not self.workspace.root.exists():
+            for name in set_up(self.workspace):
+                note(f"Wrote {self.workspace.root / name}")
+
     @contextmanager
     def writing(self, verb: str) -> Iterator[Run]:
         """A run that holds the workspace's lock; a failure is written down for operations."""

@@ -96,8 +96,9 @@ class AuditLog:
             return
         slack = self.faults.stray_window
         rows = self.store.find(query.start - slack, query.end + slack, query.operations, self.now)
-        query.is_capped = len(rows) > self.cap
-        query.rows = rows[: self.cap]
+        cap = self.faults.cap_of(query.start, query.end, self.cap)
+        query.is_capped = len(rows) > cap
+        query.rows = rows[:cap]
 
     def describe(self, query: Query) -> dict[str, Any]:
         count = max(0, len(query.rows) + self.faults.count_off_by) if query.status == "succeeded" else 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 REQUEST_KINDS = ("create", "list", "poll", "records")
@@ -49,6 +49,8 @@ class Faults:
     page_without_value: int = 0  # in the first n reads: a page has no "value"
     fault_page: int = 1  # the page (from 1) of a read that the three above hit
     second_read_differs: int = 0  # the first n reads each leave out a different fifth of the rows
+    crowded_minute: str = ""  # ISO instant: a query that covers it returns at most crowded_cap rows
+    crowded_cap: int = 100
     stray_seconds: int = 0  # records up to so many seconds outside the window are returned too
     page_delay_seconds: float = 0.0  # every page takes so long; gives a test time to kill the client
 
@@ -61,11 +63,18 @@ class Faults:
     def stray_window(self) -> timedelta:
         return timedelta(seconds=self.stray_seconds)
 
+    def cap_of(self, start: datetime, end: datetime, cap: int) -> int:
+        """How many rows a query over this span may return."""
+        crowded = datetime.fromisoformat(self.crowded_minute) if self.crowded_minute else None
+        return min(cap, self.crowded_cap) if crowded and start <= crowded < end else cap
+
     @classmethod
     def from_json(cls, text: str) -> Faults:
         """Read a JSON object of field names; an unknown name is a TypeError."""
         values: dict[str, Any] = json.loads(text)
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        for name, value in values.items():
+            values[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
 
 
 @dataclass(frozen=True)

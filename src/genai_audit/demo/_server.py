@@ -73,7 +73,7 @@ class ResetResponse(Response):
             )
             await send({"type": "http.response.body", "body": self.body[: self._part], "more_body": True})
             await asyncio.sleep(0.02)  # let the client get what was sent before the reset discards it
-        transport = self._transports.get(tuple(scope["client"]))  # type: ignore[arg-type]
+        transport = self._transports.get(tuple(scope["client"]))
         if transport is None:  # the client went first
             return
         linger = struct.pack("ii", 1, 0)  # a close that sends RST instead of FIN

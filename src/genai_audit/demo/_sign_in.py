@@ -45,7 +45,7 @@ class SignIn:
     def expire_all(self) -> None:
         self._tokens.clear()
 
-    async def describe(self, request: Request) -> Response:
+    async def describe(self, request: Request, number: int) -> Response:
         root = f"{self.url}/{request.path_params['tenant']}"
         return JSONResponse({
             "issuer": f"{root}/v2.0",
@@ -54,7 +54,7 @@ class SignIn:
             "jwks_uri": f"{root}/discovery/v2.0/keys",
         })  # fmt: skip
 
-    async def issue(self, request: Request) -> Response:
+    async def issue(self, request: Request, number: int) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
         refusal = self._refuse(request.path_params["tenant"], form)
         if refusal:

@@ -53,8 +53,8 @@ LABELS: tuple[tuple[str, str, int], ...] = (
 CONNECTED_APP_ID = "7d1c0a4e-93f2-4b57-8e06-5ab2c9d3f184"
 AGENT_ID = "a3f5d2c8-1e47-4c69-b0a2-6d8e9f714b35"
 COPILOT_HOSTS = (
-    "BizChat", "Office", "Teams", "Word", "Excel", "PowerPoint", "Outlook", "OneNote", "SharePoint", "Loop", "Bing",
-    "Edge",
+    "BizChat", "Office", "Teams", "Word", "Excel", "PowerPoint", "Outlook", "OneNote", "SharePoint", "Loop",
+    "Bing", "Edge",
 )  # fmt: skip
 # tool_id, name, vendor, status, hosting, daily uses on a teaching weekday, aliases (kind, value)
 TOOLS: tuple[tuple[str, str, str, str, str, int, tuple[tuple[str, str], ...]], ...] = (
@@ -131,7 +131,9 @@ class People:
     chances: npt.NDArray[np.float64]  # cumulative chance of being the actor of an event
 
     def numbers(self, role: str) -> list[int]:
-        return [number for number, found in enumerate(self.roles) if found == role]
+        """People of a role; everybody if a tiny university has none."""
+        found = [number for number, one in enumerate(self.roles) if one == role]
+        return found or list(range(len(self.roles)))
 
 
 def make_people(count: int, seed: int) -> People:

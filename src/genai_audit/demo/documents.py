@@ -27,7 +27,9 @@ from genai_audit.demo.campus import (
 PER_UNIT = 120
 RENDERINGS = 4
 RESTRICTED_FILES = 25
-LABEL_CHANCES = ((None, 0.57), (PUBLIC, 0.15), (GENERAL, 0.27), (CONFIDENTIAL, 0.009), (HIGHLY, 0.001))
+LABEL_CHANCES = ((None, 0.58), (PUBLIC, 0.15), (GENERAL, 0.27))
+SECRET_UNITS = ("reg", "fin", "per")  # the last, least read documents of these units are confidential
+SECRET_PLACES = range(115, PER_UNIT)
 
 TOPICS = (
     "Module handbook", "Seminar notes", "Reading list", "Marking rubric", "Timetable", "Committee paper",
@@ -56,11 +58,18 @@ def make_library(seed: int) -> Library:
     guids = [guid.decode() for guid in make_guids(rng, len(labels) + RESTRICTED_FILES)]
     rendered = []
     for number, (label, guid) in enumerate(zip(labels, guids, strict=False)):
-        document = _make_document(number, guid, LABEL_CHANCES[label][0])
+        document = _make_document(number, guid, _choose_label(number, LABEL_CHANCES[label][0]))
         rendered += [orjson.dumps(_render(document, turn, number)) for turn in range(RENDERINGS)]
     restricted = [make_file(f"Case file {n + 1}", "docx", "people-and-culture", guids[-1 - n], RESTRICTED)
                   for n in range(RESTRICTED_FILES)]  # fmt: skip
     return Library(rendered, restricted)
+
+
+def _choose_label(number: int, usual: str | None) -> str | None:
+    unit, place = divmod(number, PER_UNIT)
+    if UNITS[unit][0] in SECRET_UNITS and place in SECRET_PLACES:
+        return HIGHLY if place == SECRET_PLACES[-1] else CONFIDENTIAL
+    return usual
 
 
 def make_file(name: str, extension: str, site: str, guid: str, label: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the tenant's log is made of: app hosts, agents, messages, external tools, DLP, labels, and how often."""
+"""What the log is made of: app hosts, agents, messages, external tools, DLP, labels, and how often."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from genai_audit.demo import records
 from genai_audit.demo.campus import AGENT_ID, CONFIDENTIAL, GENERAL, LABELS, PUBLIC, TOOLS
 from genai_audit.demo.records import Record, make_template, wrap_record
 
+Kind = tuple[float, int, Sequence[Record]]  # daily rate, seconds between the records of one event, shapes
 NEW_TOP_KEY, NEW_EVENT_KEY = "InteractionSurface", "GroundingMode"
 TEMPLATES = 400
 # AppHost, how many of 1,000 interactions, AppIdentity (facts/m365.md §3.2)
@@ -74,38 +75,42 @@ def _vary_interaction(host: str, identity: str, rng: np.random.Generator, drifte
 
 
 def make_rare_kinds(scale: float) -> list[tuple[float, int, tuple[bytes, ...]]]:
-    """Daily rate on a teaching weekday, seconds between the records of one event, templates."""
+    """Everything but ordinary interactions, as ready templates; the rate is that of a teaching weekday."""
+    setting = records.make_admin_change("CopilotWebSearch", "Enabled", "Disabled")
+    kinds: list[Kind] = [(0.4, 0, (setting,))]  # as often in a small university
+    kinds += [(rate * scale, gap, shapes) for rate, gap, shapes in _list_tenant_kinds()]
+    # A small university still uses enough external tools for a baseline.
+    of_tools = [kind for tool in TOOLS for kind in _list_tool_kinds(tool)]
+    kinds += [(rate * max(scale, 0.3), gap, shapes) for rate, gap, shapes in of_tools]
+    return [(rate, gap, tuple(map(make_template, shapes))) for rate, gap, shapes in kinds]
+
+
+def _list_tenant_kinds() -> list[Kind]:
     upgrades = [
         records.make_file_label(kind, "SensitivityLabelUpdated", CONFIDENTIAL, GENERAL, 1)
         for kind in (83, 94)
     ]
     downgrade = records.make_file_label(83, "SensitivityLabelUpdated", PUBLIC, GENERAL, 2)
     rules = (("Many records", "High"), ("Any record", "Low"))  # two records of one incident
-    kinds: list[tuple[float, int, Sequence[Record]]] = [
+    kinds: list[Kind] = [
         (55, 5, records.make_studio_twins()),
         (14, 1, [records.make_service_dlp(11, rule, severity) for rule, severity in rules]),
         (6, 1, [records.make_service_dlp(13, rule, severity) for rule, severity in rules]),
         (30, 0, (records.make_file_label(83, "SensitivityLabelApplied", GENERAL, None, 4),)),
         (16, 0, (records.make_file_label(94, "SensitivityLabelApplied", GENERAL, None, 4),)),
         (7, 0, (upgrades[0],)), (4, 0, (upgrades[1],)), (3, 0, (downgrade,)),
-        (2, 0, (records.make_file_label(83, "SensitivityLabelRemoved", GENERAL, GENERAL, 3),)),
+        (2, 0, (records.make_file_label(83, "SensitivityLabelRemoved", None, GENERAL, 3),)),
         (9, 0, (records.make_file_label(82, "SensitivityLabelPolicyMatched", CONFIDENTIAL, None, 4),)),
         (20, 0, (records.make_file_label(84, "SensitivityLabeledFileOpened", CONFIDENTIAL, None, 4),)),
         (50, 0, (records.make_web_label("FileSensitivityLabelApplied", GENERAL, None),)),
         (8, 0, (records.make_web_label("FileSensitivityLabelChanged", CONFIDENTIAL, GENERAL),)),
         (3, 0, (records.make_web_label("FileSensitivityLabelRemoved", None, GENERAL),)),
-        (0.4, 0, (records.make_admin_change("CopilotWebSearch", "Enabled", "Disabled"),)),
     ]  # fmt: skip
     kinds += [(20, 1, records.make_mail_label(label, name)) for label, name, rank in LABELS if 0 < rank <= 20]
-    of_tenant = [(rate * scale, gap, shapes) for rate, gap, shapes in kinds]
-    # A small university still uses enough external tools for a baseline.
-    of_tools = [
-        (rate * max(scale, 0.3), gap, shapes) for tool in TOOLS for rate, gap, shapes in _tool_kinds(tool)
-    ]
-    return [(rate, gap, tuple(map(make_template, shapes))) for rate, gap, shapes in of_tenant + of_tools]
+    return kinds
 
 
-def _tool_kinds(tool: Any) -> list[tuple[float, int, tuple[Record, ...]]]:
+def _list_tool_kinds(tool: Any) -> list[Kind]:
     """Seven tenths of a tool's use are seen by Purview, the rest by endpoint DLP in the browser."""
     *_, daily, aliases = tool
     values: dict[str, list[str]] = {}
@@ -128,7 +133,7 @@ def _make_messages_template(prompts: tuple[bool, ...], with_jailbreak: bool) -> 
 
 
 MESSAGES = tuple(_make_messages_template(prompts, field) for prompts, field, _ in MESSAGE_KINDS)
-# Addresses as they occur: IPv4, IPv6, mapped, Microsoft's odd `ffff:`, with a port, none (documentation ranges).
+# Addresses as they occur: IPv4, IPv6, mapped, Microsoft's odd `ffff:`, with a port, none.
 IPS: tuple[bytes, ...] = (
     *(b'"192.0.2.%d"' % n for n in range(1, 120)),
     *(b'"2001:db8:17::%x"' % n for n in range(1, 60)),

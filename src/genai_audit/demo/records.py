@@ -59,21 +59,7 @@ def wrap_record(
     `assistant`: a service that stands in the place of the user.
     """
     name, stem, workload = TYPES[record_type]
-    user_type_number = "<user_type_number>" if text_numbers else "<<user_type_number>>"
-    audit: Record = {
-        "CreationTime": "<time>",
-        "Id": "<id>",
-        "Operation": operation,
-        "OrganizationId": TENANT_ID,
-        "RecordType": str(record_type) if text_numbers else record_type,
-        "UserKey": assistant or "<key>",
-        "UserType": 4 if assistant else user_type_number,
-        "Version": 1,
-        "Workload": body.get("Workload", workload),
-        "ClientIP": "<<ip>>",
-        "UserId": assistant or "<user>",
-        **{key: value for key, value in body.items() if key != "Workload"},
-    }
+    audit = _make_audit_data(record_type, operation, body, text_numbers, assistant)
     return {
         "id": "<id>",
         "createdDateTime": f"<time>{fraction}Z",
@@ -91,6 +77,26 @@ def wrap_record(
             "@odata.type": f"#microsoft.graph.security.{stem}",
             **({"dynamicProperties": audit} if wrapped else audit),
         },
+    }
+
+
+def _make_audit_data(
+    record_type: int, operation: str, body: Mapping[str, Any], text_numbers: bool, assistant: str
+) -> Record:
+    user_type = 4 if assistant else "<user_type_number>" if text_numbers else "<<user_type_number>>"
+    return {
+        "CreationTime": "<time>",
+        "Id": "<id>",
+        "Operation": operation,
+        "OrganizationId": TENANT_ID,
+        "RecordType": str(record_type) if text_numbers else record_type,
+        "UserKey": assistant or "<key>",
+        "UserType": user_type,
+        "Version": 1,
+        "Workload": TYPES[record_type][2],
+        "ClientIP": "<<ip>>",
+        "UserId": assistant or "<user>",
+        **body,
     }
 
 
@@ -139,7 +145,7 @@ def make_external_use(record_type: int, identity: str) -> Record:
 
 
 def make_browser_upload(operation: str, domain: str, mode: int) -> Record:
-    """Endpoint DLP: something pasted or uploaded to an AI site. `mode`: EnforcementMode, 1 audit … 4 block."""
+    """Endpoint DLP: a paste or an upload to an AI site. `mode` is an EnforcementMode, 1 audit … 4 block."""
     body = {
         "ObjectId": "C:\\Users\\Public\\Documents\\notes-<serial>.docx",
         "Application": "msedge.exe",
@@ -164,7 +170,8 @@ def make_service_dlp(record_type: int, rule: str, severity: str) -> Record:
     exchange = record_type == 13
     site = f"{SHAREPOINT}/sites/registry"
     place: Record = {"FileName": "list-<serial>.xlsx", "FileOwner": "Registry",
-                     "FilePathUrl": f"{site}/list-<serial>.xlsx", "From": "<upper_upn>", "ItemCreationTime": "<time>", "SiteCollectionUrl": site,
+                     "FilePathUrl": f"{site}/list-<serial>.xlsx", "From": "<upper_upn>",
+                     "ItemCreationTime": "<time>", "SiteCollectionUrl": site,
                      "UniqueID": "<resource>"}  # fmt: skip
     if exchange:
         place = _make_mail("<upper_upn>", "Figures")
@@ -208,9 +215,12 @@ def make_mail_label(label_id: str, label_name: str) -> tuple[Record, Record]:
     return wrap_record(43, "MipLabel", label), wrap_record(13, "MipLabel", shadow)
 
 
-def make_file_label(record_type: int, operation: str, new: str, old: str | None, event_type: int) -> Record:
+def make_file_label(
+    record_type: int, operation: str, new: str | None, old: str | None, event_type: int
+) -> Record:
     """A label set, changed, removed or met in an Office program or a labelling client (82, 83, 84, 94)."""
-    change: Record = {"SensitivityLabelId": new, "LabelEventType": event_type, "ActionSource": 3}
+    change: Record = {"SensitivityLabelId": new} if new else {}
+    change |= {"LabelEventType": event_type, "ActionSource": 3}
     change |= {"OldSensitivityLabelId": old} if old else {}
     body = {
         "SensitivityLabelEventData": change,

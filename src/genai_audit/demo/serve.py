@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from genai_audit.demo._faults import Faults
 from genai_audit.demo.tenant import PretendTenant, RecordStore
 from genai_audit.demo.university import University
-
-# What a real tenant does on an ordinary day.
-FAULTS = Faults(throttle_with_retry_after=2, throttle_seconds=1, unavailable_burst=2)
 
 
 def main() -> None:
@@ -30,24 +27,20 @@ def main() -> None:
     store = RecordStore()
     for created, arrived, record in university.m365_records():
         store.add(created, record, arrived=arrived)
+    # What a real tenant does on an ordinary day, and one minute with more than a query may return.
+    faults = Faults(
+        throttle_with_retry_after=(2, 1.0),
+        unavailable_burst=2,
+        crowded_minute=university.capped_minute.isoformat(),
+    )
     with PretendTenant(
         store,
-        faults=FAULTS,
+        faults=faults,
         workdir=wish.workdir,
         now=datetime.now(UTC),
-        cap=300,
-        capped_minute=university.capped_minute,
     ) as tenant:
         print(json.dumps({"toml": tenant.as_toml(), "records": len(store)}), flush=True)
-        stopped = threading.Event()
-        threading.Thread(target=lambda: (_wait_for_end(), stopped.set()), daemon=True).start()
-        stopped.wait()
-
-
-def _wait_for_end() -> None:
-    import sys
-
-    sys.stdin.read()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

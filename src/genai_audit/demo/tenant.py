@@ -149,9 +149,11 @@ class PretendTenant:
     # Routes
 
     def _routes(self) -> list[Route]:
-        describe, queries = self._describe, "/{version}/security/auditLog/queries"
+        describe, queries = self._sign_in.describe, "/{version}/security/auditLog/queries"
         return [
-            Route("/{tenant}/oauth2/v2.0/token", self._logged("token", self._token), methods=["POST"]),
+            Route(
+                "/{tenant}/oauth2/v2.0/token", self._logged("token", self._sign_in.issue), methods=["POST"]
+            ),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", self._logged("describe", describe)),
             Route(queries, self._graph("create", self._create), methods=["POST"]),
             Route(queries, self._graph("list", self._list)),
@@ -212,12 +214,6 @@ class PretendTenant:
         raise RefusedError(400, "BadRequest", "Resource not found for the segment 'auditLog'.")
 
     # Answers
-
-    async def _token(self, request: Request, number: int) -> Response:
-        return await self._sign_in.issue(request)
-
-    async def _describe(self, request: Request, number: int) -> Response:
-        return await self._sign_in.describe(request)
 
     async def _unknown(self, request: Request, number: int) -> Response:
         raise RefusedError(404, "ResourceNotFound", "Resource not found.")

@@ -62,7 +62,8 @@ def make_actors(people: People, seed: int) -> Actors:
     slots = []
     for object_id, upn, role in zip(ids, upns, people.roles + ["service"] * 3 + ["leaver"] * 5, strict=True):
         kind, number = kinds.get(role, ("regular", 0))
-        slots.append({b"upn": upn.encode(), b"upper_upn": upn.upper().encode(), b"key": object_id.encode(),
+        key = object_id.replace("-", "")[:16].upper()  # a directory number, not the object id
+        slots.append({b"upn": upn.encode(), b"upper_upn": upn.upper().encode(), b"key": key.encode(),
                       b"user_type": kind.encode(), b"user_type_number": b"%d" % number})  # fmt: skip
     spellings = (
         [one.encode() for one in ids],
@@ -100,8 +101,8 @@ class Traffic:
             zip(persons.tolist(), seconds.tolist(), write_times(start, seconds), strict=True)
         ):
             slots = {**self.actors.slots[person], b"user": self.actors.users[spellings[n]][person],
-                     b"id": ids[n], b"time": time, b"ip": IPS[ips[n]], b"thread": threads[n], b"messages": messages[n],
-                     b"resources": read[n]}  # fmt: skip
+                     b"id": ids[n], b"time": time, b"ip": IPS[ips[n]], b"thread": threads[n],
+                     b"messages": messages[n], b"resources": read[n]}  # fmt: skip
             events.append((second, templates[shapes[n]] % slots))
         return events
 

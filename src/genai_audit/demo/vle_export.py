@@ -1,7 +1,7 @@
 """What the VLE team hands over: an extract of Ultra telemetry clicks, and the AI Design Assistant table.
 
 Real exports of either are not public; columns follow facts/vle.md §1.2 and §1.3, values are invented. As in
-life, event ids repeat now and then, preview users resolve to nobody, and one `ai.` object id is in no catalogue.
+life, event ids repeat now and then, preview users resolve to nobody, and one object id is in no catalogue.
 Interactions and artefacts are different kinds of fact and are never in one file.
 """
 
@@ -40,7 +40,7 @@ def list_courses() -> list[tuple[str, str, int]]:
     return [
         (
             f"{unit[0].upper()}{4 + n // 4}{n:03d}",
-            f"{subject} of {unit[1].removeprefix('School of ')}",
+            f"{subject}, {unit[1]}",
             number,
         )
         for number, unit in enumerate(UNITS)
@@ -60,7 +60,7 @@ def make_interactions(people: People, days: Iterable[date], last_day: date, seed
     of_unit: dict[int, list[int]] = {}
     for place, (_, _, unit) in enumerate(courses):
         of_unit.setdefault(unit, []).append(place)
-    students, staff = people.numbers("student") or [0], people.numbers("staff") or [0]
+    students, staff = people.numbers("student"), people.numbers("staff")
     for day in days:
         rng = np.random.default_rng([seed, 6, day.toordinal()])
         rate = CLICKS * len(people.roles) / 3000 * use_factor(day, last_day)

@@ -67,8 +67,10 @@ def _build_row(detection: str, lead: Lead) -> tuple[Any, ...]:
             float(lead.measure), lead.expected, lead.summary, evidence)  # fmt: skip
 
 
-def merge_params(detection: str, defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults with the workspace's own values over them. A misspelt name is refused, not ignored."""
+def merge_params(
+    detection: str, defaults: Mapping[str, Any], params: Mapping[str, Any], **choices: Iterable[str]
+) -> dict[str, Any]:
+    """The defaults with the workspace's own values over them. A misspelt name or word is refused."""
     unknown = sorted(set(params) - set(defaults))
     if unknown:
         raise ConfigurationError(
@@ -76,7 +78,15 @@ def merge_params(detection: str, defaults: Mapping[str, Any], params: Mapping[st
             where=f"detections.{detection}",
             next_step=f"Use one of: {', '.join(sorted(defaults))}.",
         )
-    return {**defaults, **params}
+    chosen = {**defaults, **params}
+    for name, words in choices.items():
+        if chosen[name] not in words:
+            raise ConfigurationError(
+                f"'{chosen[name]}' is no value of {name}.",
+                where=f"detections.{detection}",
+                next_step=f"Use one of: {', '.join(words)}.",
+            )
+    return chosen
 
 
 def require_rows(frames: Mapping[str, pl.DataFrame], table: str, reason: str) -> pl.DataFrame:
@@ -93,13 +103,36 @@ def pick_record_ids() -> pl.Expr:
     return ordered.unique(maintain_order=True).head(EVIDENCE_LIMIT).alias("record_ids")
 
 
+def fold_population(
+    rows: pl.DataFrame, active: pl.DataFrame, chosen: Mapping[str, Any], severity: str, table: str, words: str,
+    part: str,
+) -> tuple[list[Lead], pl.DataFrame]:  # fmt: skip
+    """One finding in place of many on days on which more than a share of all active persons fire.
+
+    `rows` (person, person_key, occurred_day, record_ids) are the findings to be, `active` the persons of each
+    day. Returns the joined findings, and the rows of the other days (facts/detections.md §1.2 rule 12).
+    """
+    crowded = find_population_days(rows, active, chosen["population_share"], chosen["population_persons"])
+    leads = []
+    for day, present in sorted(crowded.items()):
+        joined = rows.filter(pl.col("occurred_day") == day)
+        persons = joined["person"].n_unique()
+        summary = (
+            f"{write_count(persons, 'account')} of {present:,} active on {write_day(day)} {words}: one finding "
+            "for all, because so many on one day point to a launch, a class or a changed setting."
+        )
+        counts = {"persons": persons, "active_persons": present, "findings_joined": joined.height}
+        firsts = joined.select("person", pl.col("record_ids").list.first()).sort(pl.all())["record_ids"]
+        records, expected = firsts.unique(maintain_order=True).to_list(), present * chosen["population_share"]
+        leads.append(Lead("population", "all accounts", day, severity, summary, persons, expected, table,
+                          records, counts, part))  # fmt: skip
+    return leads, rows.filter(~pl.col("occurred_day").is_in(list(crowded)))
+
+
 def find_population_days(
     firing: pl.DataFrame, active: pl.DataFrame, max_share: float, min_persons: int
 ) -> dict[date, int]:
-    """Days on which so many fire that one finding is made for all (facts/detections.md §1.2 rule 12).
-
-    Both frames hold `occurred_day` and `person_key`. Returns the number of active persons by day.
-    """
+    """Crowded days with the number of active persons. Both frames hold `occurred_day` and `person_key`."""
     persons = pl.col("person_key").drop_nulls().n_unique()
     fired = firing.group_by("occurred_day").agg(persons.alias("fired"))
     present = active.group_by("occurred_day").agg(persons.alias("active"))
@@ -119,6 +152,6 @@ def write_count(count: float, noun: str) -> str:
 
 
 def tidy(text: str | None, limit: int = 80) -> str:
-    """Text that came from a log, on one line, without control or direction characters, cut to `limit`."""
-    kept = "".join(sign for sign in text or "" if unicodedata.category(sign)[0] != "C")
+    """Text from a log on one line, cut to `limit`: no control or direction sign, nothing like an address."""
+    kept = "".join(sign for sign in text or "" if unicodedata.category(sign)[0] != "C").replace("@", " at ")
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

@@ -27,10 +27,11 @@ COUNTED = {
 
 def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
     """One finding a tool and unusual day; measure = uses of the day, expected = median of comparable days."""
-    chosen = finding.merge_params(NAME, PARAMS, params)
+    chosen = finding.merge_params(NAME, PARAMS, params, counted=COUNTED)
     uses = finding.require_rows(frames, TABLE, "no external AI tool in any record: no feed or no use")
     calendar = finding.require_rows(frames, "dim_calendar_day", "the university calendar is empty")
-    uses = uses.with_columns(pl.coalesce("tool_id", "tool_name", pl.lit("not stated")).alias("subject"))
+    subject = pl.coalesce("tool_id", "tool_name", pl.lit("not stated")).str.replace_all("@", " at ")
+    uses = uses.with_columns(subject.alias("subject"))
     rule = Rule(chosen["floor"], chosen["ratio"], chosen["k"], chosen["weeks"])
     noun, counting = COUNTED[chosen["counted"]]
     counts = uses.group_by("subject", pl.col("occurred_day").alias("day")).agg(counting.alias("value"))
@@ -69,8 +70,9 @@ def _write(days: pl.DataFrame, noun: str, unjudged: int) -> Iterator[finding.Lea
         new = f"first seen on {finding.write_day(row['first_day'])}, too few comparable days, so not judged"
         summary = (
             f"{finding.tidy(row['tool_name'] or row['subject'])}: "
-            f"{finding.write_count(row['value'], noun)}{by} on {finding.write_day(row['day'])}; {judged if row['is_judged'] else new}. Seen through "
-            f"{row['channels']}; status in the register: {row['tool_status'] or 'unknown'}."
+            f"{finding.write_count(row['value'], noun)}{by} on {finding.write_day(row['day'])}; "
+            f"{judged if row['is_judged'] else new}. Seen through {row['channels']}; status in the register: "
+            f"{row['tool_status'] or 'unknown'}."
         )
         counts = {name: row[name] for name in ("records", "persons", "compared_days")}
         counts["tool_days_not_judged"] = unjudged

@@ -17,7 +17,8 @@ from genai_audit.registry import Detection, NotEvaluatedError
 
 NAME = "prompt_attack_flag"
 TABLES = ("fct_interaction", "fct_resource_access")
-PARAMS = {"web_grounded": "downgrade", "population_share": 0.05, "population_persons": 20}  # or: keep, drop
+FIELDS = {"JailbreakDetected": "has_jailbreak_field", "XPIADetected": "has_xpia_field"}
+PARAMS = {"web_grounded": "downgrade", "population_share": 0.05, "population_persons": 20}
 
 
 def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
@@ -26,13 +27,9 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
     A field that stands in no record can't be judged: what the other one shows is still reported, and with
     nothing to report the answer is NotEvaluatedError.
     """
-    chosen = finding.merge_params(NAME, PARAMS, params)
+    chosen = finding.merge_params(NAME, PARAMS, params, web_grounded=("downgrade", "keep", "drop"))
     turns = finding.require_rows(frames, "fct_interaction", "no interaction in the data")
-    absent = [
-        name
-        for name, column in (("JailbreakDetected", "has_jailbreak_field"), ("XPIADetected", "has_xpia_field"))
-        if not turns[column].any()
-    ]
+    absent = [field for field, column in FIELDS.items() if not turns[column].any()]
     leads = [*_judge_messages(turns, chosen), *_judge_resources(frames["fct_resource_access"])]
     if absent and not leads:
         whole = finding.write_count(turns.height, "interaction record")
@@ -57,39 +54,25 @@ def _judge_messages(turns: pl.DataFrame, chosen: Mapping[str, Any]) -> Iterator[
         records.filter(~pl.col("is_end_user").fill_null(True)).n_unique().alias("test_records"),
         finding.pick_record_ids(),
     )
-    share, persons = chosen["population_share"], chosen["population_persons"]
-    crowded = finding.find_population_days(days, turns, share, persons)
-    for day, active in sorted(crowded.items()):
-        yield _write_population(days.filter(pl.col("occurred_day") == day), active, chosen)
-    for row in days.filter(~pl.col("occurred_day").is_in(list(crowded))).iter_rows(named=True):
-        yield _write_person(row, chosen)
+    is_low = pl.lit(chosen["web_grounded"] == "downgrade") & (pl.col("web_records") == pl.col("records"))
+    words = "have a message flagged for safety"
+    for severity, rows in (("low", days.filter(is_low)), ("high", days.filter(~is_low))):
+        folded, rest = finding.fold_population(rows, turns, chosen, severity, TABLES[0], words, severity)
+        yield from folded
+        yield from (_write_person(row, severity) for row in rest.iter_rows(named=True))
 
 
-def _write_person(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> finding.Lead:
+def _write_person(row: Mapping[str, Any], severity: str) -> finding.Lead:
     turns = row["turns"] or row["records"]  # 0: only the twin carried the flag
     summary = (
         f"{finding.write_count(turns, 'turn')} flagged by Microsoft as a possible attempt to get round "
-        f"Copilot's safety rules, for one account on {finding.write_day(row['occurred_day'])}. With text from "
-        f"a web search, a known cause of false flags: {row['web_records']:,}; from a test pane or an automatic "
-        f"run: {row['test_records']:,}."
+        f"Copilot's safety rules, for one account on {finding.write_day(row['occurred_day'])}. With text "
+        f"from a web search, a known cause of false flags: {row['web_records']:,}; from a test pane or an "
+        f"automatic run: {row['test_records']:,}."
     )
     counts = {name: row[name] for name in ("records", "turns", "web_records", "test_records")}
-    is_low = chosen["web_grounded"] == "downgrade" and row["web_records"] == row["records"]
-    return finding.Lead("person", row["person"], row["occurred_day"], "low" if is_low else "high", summary,
-                        turns, None, TABLES[0], row["record_ids"], counts)  # fmt: skip
-
-
-def _write_population(days: pl.DataFrame, active: int, chosen: Mapping[str, Any]) -> finding.Lead:
-    day, persons = days["occurred_day"][0], days["person"].n_unique()
-    summary = (
-        f"{finding.write_count(persons, 'account')} of {active:,} active on {finding.write_day(day)} have a "
-        "message flagged for safety: one finding for all, as for a changed classifier or a class on it."
-    )
-    counts = {"persons": persons, "active_persons": active, "records": int(days["records"].sum())}
-    records = days.sort("person")["record_ids"].list.first().to_list()
-    is_low = chosen["web_grounded"] == "downgrade" and (days["web_records"] == days["records"]).all()
-    return finding.Lead("population", "all accounts", day, "low" if is_low else "high", summary, persons,
-                        active * chosen["population_share"], TABLES[0], records, counts)  # fmt: skip
+    return finding.Lead("person", row["person"], row["occurred_day"], severity, summary, turns, None,
+                        TABLES[0], row["record_ids"], counts)  # fmt: skip
 
 
 def _judge_resources(accesses: pl.DataFrame) -> Iterator[finding.Lead]:
@@ -106,9 +89,8 @@ def _judge_resources(accesses: pl.DataFrame) -> Iterator[finding.Lead]:
         summary = (
             f"A resource (type {finding.tidy(row['resource_type']) or 'not stated'}, place "
             f"{row['site_type'] or 'not stated'}) was flagged by Microsoft as holding possible instructions "
-            f"to Copilot; {finding.write_count(row['persons'], 'person')} met it in "
-            f"{finding.write_count(row['records'], 'record')} from {finding.write_day(row['first_day'])} to "
-            f"{finding.write_day(row['last_day'])}."
+            f"to Copilot; {finding.write_count(row['persons'], 'person')} met it, first on "
+            f"{finding.write_day(row['first_day'])}, last on {finding.write_day(row['last_day'])}."
         )
         counts = {name: row[name] for name in ("persons", "records")}
         subject = row["resource_key"] or finding.UNIDENTIFIED

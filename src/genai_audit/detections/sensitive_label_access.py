@@ -32,9 +32,10 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
     if rows["label_rank"].null_count() == rows.height:
         raise NotEvaluatedError("none of the label ids in the data is in the label register")
     read = _pick_reads(rows, chosen)
-    minutes, limit = chosen["bulk_minutes"], chosen["bulk_resources"]
+    is_bulk = pl.col("in_window") > chosen["bulk_resources"]
+    is_high = pl.col("label_rank") >= chosen["high_rank"]
     cells = (
-        count_in_window(read, timedelta(minutes=minutes))
+        count_in_window(read, timedelta(minutes=chosen["bulk_minutes"]))
         .group_by(FINDING_KEY)
         .agg(
             pl.col("person_key").first(),
@@ -45,7 +46,9 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
             pl.col("in_window").max(),
             finding.pick_record_ids(),
         )
-        .with_columns((pl.col("in_window") > limit).alias("is_bulk"))
+        .with_columns(
+            pl.when(is_bulk).then(pl.lit("bulk")).when(is_high).then(pl.lit("high rank")).alias("kind")
+        )
     )
     return finding.build_findings(NAME, _write(cells, frames["fct_interaction"], chosen))
 
@@ -53,25 +56,25 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
 def _pick_reads(rows: pl.DataFrame, chosen: Mapping[str, Any]) -> pl.DataFrame:
     """Accesses at or above the rank that went through; a missing status or action leaves nothing out."""
     status = pl.col("access_status").fill_null("")
-    went_through = ~status.is_in(["failure", "blocked"]) & (pl.col("policy_outcome").fill_null("") != "blocked")
+    outcome = pl.col("policy_outcome").fill_null("")
+    went_through = ~status.is_in(["failure", "blocked"]) & (outcome != "blocked")
     is_read = ~pl.col("action").fill_null("").is_in(list(chosen["left_out_actions"]))
     person = pl.col("person_key").fill_null(finding.UNIDENTIFIED).alias("person")
     return rows.filter(went_through, is_read, pl.col("label_rank") >= chosen["min_rank"]).with_columns(person)
 
 
 def _write(cells: pl.DataFrame, active: pl.DataFrame, chosen: Mapping[str, Any]) -> Iterator[finding.Lead]:
-    """Ordinary and bulk cells apart, so that a roll-out on one day hides nobody who reads in bulk."""
-    share, persons = chosen["population_share"], chosen["population_persons"]
-    for is_bulk in (False, True):
-        kind = cells.filter(pl.col("is_bulk") == is_bulk)
-        crowded = finding.find_population_days(kind, active, share, persons)
-        for day, present in sorted(crowded.items()):
-            yield _write_population(kind.filter(pl.col("occurred_day") == day), present, is_bulk, chosen)
-        for row in kind.filter(~pl.col("occurred_day").is_in(list(crowded))).iter_rows(named=True):
-            yield _write_person(row, chosen)
+    """The kinds apart, so that a roll-out of ordinary reads hides no bulk or high-ranking one."""
+    for kind, severity in ((None, "medium"), ("high rank", "high"), ("bulk", "high")):
+        rows = cells.filter(pl.col("kind").eq_missing(pl.lit(kind, pl.String)))
+        words = f"read content of rank {chosen['min_rank']} or above" + (f" ({kind})" if kind else "")
+        folded, rest = finding.fold_population(rows, active, chosen, severity, TABLE, words, kind or "")
+        yield from folded
+        for row in rest.iter_rows(named=True):
+            yield _write_person(row, severity, chosen)
 
 
-def _write_person(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> finding.Lead:
+def _write_person(row: Mapping[str, Any], severity: str, chosen: Mapping[str, Any]) -> finding.Lead:
     bulk = (
         f" Bulk: up to {row['in_window']:,} distinct resources of rank {chosen['min_rank']} or above "
         f"within {chosen['bulk_minutes']} minutes (limit {chosen['bulk_resources']})."
@@ -82,28 +85,9 @@ def _write_person(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> finding.
         f"Copilot or an agent for one account on {finding.write_day(row['occurred_day'])}."
     )
     counts = {name: row[name] for name in ("resources", "records", "in_window", "label_rank")}
-    severity = "high" if row["is_bulk"] or row["label_rank"] >= chosen["high_rank"] else "medium"
-    summary += bulk if row["is_bulk"] else ""
+    summary += bulk if row["kind"] == "bulk" else ""
     return finding.Lead("person", row["person"], row["occurred_day"], severity, summary, row["resources"],
                         None, TABLE, row["record_ids"], counts, part=row["label_id"])  # fmt: skip
-
-
-def _write_population(
-    cells: pl.DataFrame, active: int, is_bulk: bool, chosen: Mapping[str, Any]
-) -> finding.Lead:
-    day, persons = cells["occurred_day"][0], cells["person"].n_unique()
-    how = "in bulk" if is_bulk else "not in bulk"
-    summary = (
-        f"{finding.write_count(persons, 'account')} of {active:,} active on {finding.write_day(day)} read "
-        f"content of rank {chosen['min_rank']} or above ({how}): one finding for all, as for a launch or a "
-        "default label."
-    )
-    counts = {"persons": persons, "active_persons": active, "findings_joined": cells.height}
-    firsts = cells.sort("person", "label_id")["record_ids"].list.first()
-    records = firsts.unique(maintain_order=True).to_list()
-    is_high = is_bulk or (cells["label_rank"] >= chosen["high_rank"]).any()
-    return finding.Lead("population", "all accounts", day, "high" if is_high else "medium", summary, persons,
-                        active * chosen["population_share"], TABLE, records, counts, part=how)  # fmt: skip
 
 
 DETECTION = Detection(

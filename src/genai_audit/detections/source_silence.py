@@ -37,7 +37,7 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
 
 
 def _find_zeros(coverage: pl.DataFrame, calendar: pl.DataFrame, chosen: Mapping[str, Any]) -> pl.DataFrame:
-    """Collected days without a record whose comparable days have a median above the floor."""
+    """Days read, wholly or partly, without a record, whose comparable days have a median above the floor."""
     kinds = calendar.select(pl.col("calendar_day").alias("covered_day"), "day_type", "is_bank_holiday")
     days = coverage.join(kinds, on="covered_day", how="left").select(
         pl.col("source").alias("subject"),
@@ -46,15 +46,15 @@ def _find_zeros(coverage: pl.DataFrame, calendar: pl.DataFrame, chosen: Mapping[
         pl.col("day_type").fill_null("unknown"),
         pl.col("is_bank_holiday").fill_null(False),
         (pl.col("coverage_status") == "collected").alias("is_comparable"),
+        pl.col("coverage_status").is_in(["collected", "partly"]).alias("was_read"),
     )
     settled = pl.col("day").max() - timedelta(days=chosen["settle_days"])
-    silent = days.filter(
-        pl.col("day") <= settled, "is_comparable", pl.col("value") == 0, ~pl.col("is_bank_holiday")
-    )
+    is_empty = (pl.col("value") == 0) & ~pl.col("is_bank_holiday")
+    silent = days.filter("was_read", is_empty, pl.col("day") <= settled)
     compared = compare_days(silent, days, Rule(weeks=chosen["weeks"]))
     return compared.filter(pl.col("median") > chosen["floor"]).select(
         pl.col("subject").alias("source"), pl.col("day").alias("covered_day"), pl.lit("empty").alias("kind"),
-        pl.lit("collected, and empty").alias("reason"), "median",
+        pl.lit("the days were read").alias("reason"), "median",
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def _join_runs(days: pl.DataFrame) -> pl.DataFrame:
 def _write(runs: pl.DataFrame) -> Iterator[finding.Lead]:
     for row in runs.iter_rows(named=True):
         usual = f" (usual: {finding.write_count(row['median'], 'record')})" if row["median"] else ""
-        words = GAPS.get(row["kind"], "collected without a single record")
+        words = GAPS.get(row["kind"], "read, without a single record")
         until = "" if row["days"] == 1 else f" to {finding.write_day(row['last_day'])}"
         summary = (
             f"{row['source']} said nothing on {finding.write_count(row['days'], 'day')}, "

@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -36,28 +36,33 @@ STYLE = "_style.css"
 
 @dataclass(frozen=True)
 class ReportContext:
-    """What the pages say besides the published tables.
+    """What the pages say besides the published tables. `period` is None when nothing was collected.
 
-    `head_sha256`: hash of the newest manifest, None when nothing was landed. `not_evaluated`: reason by
-    detection id, for questions that could not be asked in this run.
+    `head_sha256`: hash of the newest manifest, None when nothing was landed. `detections` and
+    `sources`: the registry's, by id; a page explains a finding or a permission only when they are given.
     """
 
-    period: Window
+    period: Window | None
     made_at: datetime
     run_id: str
     code_version: str
     head_sha256: str | None
     detections: Mapping[str, Detection] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
-    not_evaluated: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def first_day(self) -> Any:
-        return uk_day(self.period.start)
+    def first_day(self) -> date | None:
+        return uk_day(self.period.start) if self.period else None
 
     @property
-    def last_day(self) -> Any:
-        return uk_day(self.period.end - timedelta(microseconds=1))
+    def last_day(self) -> date | None:
+        return uk_day(self.period.end - timedelta(microseconds=1)) if self.period else None
+
+    @property
+    def period_words(self) -> str:
+        if self.period is None:
+            return "no period, because nothing was collected"
+        return wording.say_days(self.first_day, self.last_day)
 
 
 def render_reports(
@@ -118,14 +123,18 @@ def make_environment(folder: Path, settings: Settings) -> Environment:
 
 
 def _render(
-    environment: Environment, passport: Passport, published: Path, context: ReportContext, opener: OpenPublished
+    environment: Environment,
+    passport: Passport,
+    published: Path,
+    context: ReportContext,
+    opener: OpenPublished,
 ) -> str:
     source = published / f"{passport.audience}.duckdb"
     if not source.exists():
         raise BadDataError(
             f"Nothing is published for {passport.audience} yet, so there is nothing to report.",
             where=source.name,
-            next_step="Run `genai-audit run`; if it was stopped by a quality check, see `genai-audit doctor`.",
+            next_step="Run `genai-audit run`; a critical quality failure stops publishing.",
         )
     with closing(opener(source)) as connection:
         answers = ask(connection, passport, {"first_day": context.first_day, "last_day": context.last_day})

@@ -64,21 +64,26 @@ def read_passport(template: Path) -> Passport:
     """Read and check the front matter; every mistake in a template is ours."""
     found = FRONT.match(template.read_text(encoding="utf-8"))
     if not found:
-        raise SoftwareError("A report has no front matter.", where=template.name, next_step="Begin it with {#- … -#}.")
+        raise SoftwareError(
+            "A report has no front matter.", where=template.name, next_step="Begin it with {#- … -#}."
+        )
     try:
         values = tomllib.loads(found[1])
     except tomllib.TOMLDecodeError as error:
         raise SoftwareError(f"The front matter is not TOML: {error}.", where=template.name) from error
     wrong = (KEYS - {"lists"} - values.keys()) | (values.keys() - KEYS)
     if wrong:
-        raise SoftwareError(f"Front matter keys are missing or unknown: {', '.join(sorted(wrong))}.", where=template.name)
+        names = ", ".join(sorted(wrong))
+        raise SoftwareError(f"Front matter keys are missing or unknown: {names}.", where=template.name)
     values["lists"] = tuple(values.get("lists", ()))
     return Passport(report=template.name.removesuffix(".html.j2"), **values)
 
 
 def read_lists(passport: Passport, folder: Path) -> dict[str, Any]:
     """The fixed lists by name."""
-    return {one: tomllib.loads((folder / f"{one}.toml").read_text(encoding="utf-8")) for one in passport.lists}
+    return {
+        one: tomllib.loads((folder / f"{one}.toml").read_text(encoding="utf-8")) for one in passport.lists
+    }
 
 
 def ask(connection: DuckDBPyConnection, passport: Passport, values: Mapping[str, Any]) -> dict[str, Answer]:
@@ -86,7 +91,9 @@ def ask(connection: DuckDBPyConnection, passport: Passport, values: Mapping[str,
     return {name: _ask_one(connection, passport, name, values) for name in passport.queries}
 
 
-def _ask_one(connection: DuckDBPyConnection, passport: Passport, name: str, values: Mapping[str, Any]) -> Answer:
+def _ask_one(
+    connection: DuckDBPyConnection, passport: Passport, name: str, values: Mapping[str, Any]
+) -> Answer:
     sql = passport.queries[name]
     bound = {one: values[one] for one in set(re.findall(r"\$(\w+)", sql))}
     try:

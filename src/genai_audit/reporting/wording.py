@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -89,7 +89,7 @@ def say_people(count: int | None, below: int) -> str:
 
 def shorten(token: str | None) -> str:
     """The beginning of a pseudonym, hash or record id."""
-    text = say(token)
+    text = str(say(token))
     return text if len(text) <= TOKEN_LIMIT + 1 else text[:TOKEN_LIMIT] + "…"
 
 
@@ -117,6 +117,6 @@ def list_evidence(text: str | None) -> list[tuple[str, str]]:
 def _walk(value: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, dict):
         yield value
-    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
+    inner = list(value.values()) if isinstance(value, dict) else value
+    for one in inner if isinstance(inner, list) else ():
         yield from _walk(one)

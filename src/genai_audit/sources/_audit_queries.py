@@ -1,33 +1,23 @@
-"""One window of the audit log, through as many queries as it takes: create, poll, read, read again, split.
+"""The life of one audit query: announced on disk, created, polled until it ends, created again if it failed.
 
-`stream_window` is the way in. What the service does wrong and what is done about it: facts/m365.md §1.7.
+A creation that got no clear answer is never just repeated: the query is looked for by its display name first.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from genai_audit.calendars import Window, read_instant, uk_day
-from genai_audit.errors import GenaiAuditError, SourceUnavailableError
-from genai_audit.registry import RawPage, RecordIdentity, SourceContext
-from genai_audit.sources._graph import Graph, GraphRefusedError, ProtocolError, connect
-from genai_audit.sources._patience import DeadlineError, TransientError, UnreachableError
+from genai_audit.calendars import Window
+from genai_audit.errors import SourceUnavailableError
+from genai_audit.settings import M365AuditSettings
+from genai_audit.sources._graph import Graph, GraphRefusedError
+from genai_audit.sources._patience import TransientError
 from genai_audit.sources._query_state import QueryEntry, QueryState
-from genai_audit.sources._raw_pages import NotAPageError, ServicePage, read_object
+from genai_audit.sources._raw_pages import NotAPageError, read_object
 
-Identify = Callable[[Mapping[str, Any]], RecordIdentity]
-
-SMALLEST_WINDOW = timedelta(minutes=1)
-READINGS = 3  # of one query at most: until a reading brings nothing new
-TOLERATED_SHORTAGE = 0.05  # the announced count is "approximate"; more than this missing is a gap
 CREATIONS = 2  # a failed or cancelled query is created once more
-NOTHING = "the service found no record: is auditing on, is the permission complete? It is no proof of no use"
 
 
 class QueryFailedError(SourceUnavailableError):
@@ -36,118 +26,20 @@ class QueryFailedError(SourceUnavailableError):
 
 @dataclass(frozen=True)
 class FinishedQuery:
+    """`approximate`: how many records the service says it found, if it says so."""
+
     query_id: str
-    approximate: int | None  # approximateReturnedRecordCount
-    is_limit_exceeded: bool
+    approximate: int | None
+    is_limit_exceeded: bool  # authoritative: the result is cut off (facts/m365.md §1.6)
 
 
-@dataclass
-class Reading:
-    """One walk through all pages of a query. `fault` says why it stopped early."""
+class AuditQueries:
+    """Creates, resumes and awaits queries."""
 
-    rows: int = 0
-    new: int = 0
-    fault: ProtocolError | None = None
+    def __init__(self, graph: Graph, state: QueryState, limits: M365AuditSettings) -> None:
+        self._graph, self._state, self._limits = graph, state, limits
 
-
-@dataclass
-class Tally:
-    """What is known about the window so far; becomes the facts of its manifest."""
-
-    query_ids: list[str] = field(default_factory=list)
-    approximate: int | None = None
-    first_read: int = 0
-    second_read: int | None = (
-        None  # rows of all further readings of a query's second walk; None: none was needed
-    )
-    capped_windows: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)  # each makes the window partial
-    remarks: list[str] = field(default_factory=list)
-
-
-def stream_window(
-    window: Window, context: SourceContext, identify: Identify, permission: str
-) -> Iterator[RawPage]:
-    """Pages as they arrive, then one page with the facts. A private event loop lives as long as the iterator.
-
-    Raises SourceUnavailableError (or PermissionMissingError, ConfigurationError) only if no record came;
-    afterwards a failure ends the stream with the outcome `partial` and its reason.
-    """
-    with asyncio.Runner() as runner:
-        pages = _collect(window, context, identify, permission)
-        try:
-            while True:
-                yield runner.run(_next(pages))
-        except StopAsyncIteration:
-            return
-        finally:
-            runner.run(_close(pages))
-
-
-async def _next(pages: AsyncIterator[RawPage]) -> RawPage:
-    return await anext(pages)
-
-
-async def _close(pages: Any) -> None:
-    await pages.aclose()
-
-
-async def _collect(
-    window: Window, context: SourceContext, identify: Identify, permission: str
-) -> AsyncIterator[RawPage]:
-    state = QueryState(context.state_dir, context.settings, window)
-    async with connect(context.settings, permission) as graph:
-        collection = Collection(graph, state, window, context, identify)
-        failure: GenaiAuditError | None = None
-        try:
-            async for page in collection.collect(window):
-                yield page
-        except GenaiAuditError as error:
-            failure = error
-            if not isinstance(error, DeadlineError | UnreachableError):
-                state.clear()
-        if failure and not collection.seen:
-            raise failure
-        yield RawPage(facts=collection.conclude(failure))
-        if failure is None:
-            state.clear()
-
-
-class Collection:
-    """Collects one window. `seen` holds the ids of all records that came."""
-
-    def __init__(
-        self, graph: Graph, state: QueryState, window: Window, context: SourceContext, identify: Identify
-    ) -> None:
-        self._graph, self._state, self._window = graph, state, window
-        self._limits = context.settings.m365_audit
-        self._is_expected = context.is_expected
-        self._identify = identify
-        self._tally = Tally()
-        self.seen: set[str] = set()
-
-    async def collect(self, span: Window, only_new: bool = False) -> AsyncIterator[RawPage]:
-        """All records of a span; of its halves, when the service can't give it whole."""
-        query = await self._finish_query(span)
-        can_split = span.end - span.start >= 2 * SMALLEST_WINDOW
-        if not (query.is_limit_exceeded and can_split):
-            reading = Reading()
-            async for page in self._read(query, reading, only_new, stop_at_cap=can_split):
-                yield page
-            is_capped = query.is_limit_exceeded or reading.rows >= self._limits.record_cap
-            if not is_capped:
-                return
-            if not can_split:
-                self._tally.capped_windows.append(str(span))
-                return
-            only_new = True
-        for half in span.halves():
-            async for page in self.collect(half, only_new):
-                yield page
-
-    # Queries
-
-    async def _finish_query(self, span: Window) -> FinishedQuery:
+    async def finish(self, span: Window) -> FinishedQuery:
         """A query that has succeeded: resumed, found again, or created."""
         for _ in range(CREATIONS):
             entry = self._state.find(span)
@@ -156,11 +48,11 @@ class Collection:
             self._graph.use_version(entry.api_version)
             answer = await self._poll(entry.query_id)
             if answer is not None:
-                self._tally.query_ids.append(entry.query_id)
                 count = answer.get("approximateReturnedRecordCount")
-                approximate = count if isinstance(count, int) else None
                 return FinishedQuery(
-                    entry.query_id, approximate, answer.get("isRecordCountLimitExceeded") is True
+                    query_id=entry.query_id,
+                    approximate=count if isinstance(count, int) else None,
+                    is_limit_exceeded=answer.get("isRecordCountLimitExceeded") is True,
                 )
             self._state.drop(span)
         raise QueryFailedError(
@@ -170,17 +62,15 @@ class Collection:
         )
 
     async def _create(self, span: Window, announced: QueryEntry | None) -> QueryEntry:
-        """Create a query once. After an answer that was lost, it is looked for by name before another try."""
         is_doubtful = announced is not None
         entry = announced or self._state.announce(span, self._graph.api_version)
 
         async def attempt() -> str:
             nonlocal is_doubtful
-            found = await self._look_for(entry.display_name) if is_doubtful else None
-            if found:
+            if is_doubtful and (found := await self._look_for(entry.display_name)):
                 return found
             try:
-                return await self._post(entry.display_name, span)
+                return await self._graph.adapt(partial(self._post, entry.display_name, span))
             except TransientError as failure:
                 is_doubtful = is_doubtful or failure.status != 429
                 raise
@@ -193,30 +83,29 @@ class Collection:
         try:
             query_id = read_object(await self._graph.send(build)).get("id")
         except NotAPageError:
-            raise TransientError("an answer was not whole JSON") from None
-        except GraphRefusedError as refused:
-            if not refused.is_segment_missing or self._graph.api_version == "beta":
-                raise
-            self._graph.use_version("beta")
-            return await self._post(name, span)
+            query_id = None
         if not isinstance(query_id, str) or not query_id:
-            raise TransientError("a new query has no id")
+            raise TransientError("the answer to a new query can't be read")
         return query_id
 
     async def _look_for(self, name: str) -> str | None:
         try:
-            async for page in self._graph.pages(self._graph.build_listing):
-                for query in page.values:
-                    if isinstance(query, dict) and query.get("displayName") == name and query.get("id"):
-                        return str(query["id"])
-        except (
-            GraphRefusedError
-        ):  # listing is not needed for anything else; another submission is the lesser evil
-            pass
+            return await self._graph.adapt(partial(self._search_listing, name))
+        except GraphRefusedError:
+            return None  # a tenant that doesn't list its queries costs us a submission, not the window
+
+    async def _search_listing(self, name: str) -> str | None:
+        async for page in self._graph.pages(self._graph.build_listing):
+            for query in page.values:
+                if isinstance(query, dict) and query.get("displayName") == name and query.get("id"):
+                    return str(query["id"])
         return None
 
     async def _poll(self, query_id: str) -> dict[str, Any] | None:
-        """The query once it succeeded; None if it failed, was cancelled or is gone. Other words mean: wait."""
+        """The query once it succeeded; None if it failed, was cancelled or is gone.
+
+        Every other status, unknown words included, means: wait (facts/m365.md §1.3).
+        """
         while True:
             try:
                 answer = await self._graph.fetch(partial(self._graph.build_status, query_id), read_object)
@@ -229,110 +118,7 @@ class Collection:
                 return answer
             if status in ("failed", "cancelled"):
                 return None
-            await self._graph.patience.wait(self._limits.poll_seconds, "the audit query is still running")
-
-    # Records
-
-    async def _read(
-        self, query: FinishedQuery, first: Reading, only_new: bool, *, stop_at_cap: bool
-    ) -> AsyncIterator[RawPage]:
-        """Read a query; again if it may have been incomplete, until a reading is whole and brings nothing new."""
-        readings: list[Reading] = []
-        while len(readings) < READINGS:
-            reading = Reading() if readings else first
-            async for page in self._walk(query, reading, only_new or bool(readings), stop_at_cap):
-                yield page
-            readings.append(reading)
-            if stop_at_cap and reading.rows >= self._limits.record_cap:
-                return
-            if not self._is_doubtful(query, readings):
-                break
-        self._judge(query, readings)
-
-    def _is_doubtful(self, query: FinishedQuery, readings: list[Reading]) -> bool:
-        last = readings[-1]
-        if last.fault:
-            return True
-        if len(readings) > 1:
-            return last.new > 0
-        return self._limits.read_twice or query.approximate not in (None, last.rows)
-
-    def _judge(self, query: FinishedQuery, readings: list[Reading]) -> None:
-        tally, first, last = self._tally, readings[0], readings[-1]
-        tally.first_read += first.rows
-        if len(readings) > 1:
-            tally.second_read = (tally.second_read or 0) + readings[1].rows
-        if query.approximate is not None:
-            tally.approximate = (tally.approximate or 0) + query.approximate
-        if last.fault:
-            tally.doubts.append(last.fault.what)
-        elif len(readings) == READINGS and last.new:
-            tally.doubts.append(f"every one of {READINGS} readings of a query brought other records")
-        union = max(*(reading.rows for reading in readings), sum(reading.new for reading in readings))
-        shortage = (query.approximate or 0) - union
-        if shortage > TOLERATED_SHORTAGE * (query.approximate or 0):
-            tally.doubts.append(f"the service announced {query.approximate} records and gave {union}")
-        elif len(readings) > 1 and any(reading.new for reading in readings[1:]):
-            tally.remarks.append("readings of the same query differed; their union was kept")
-
-    async def _walk(
-        self, query: FinishedQuery, reading: Reading, only_new: bool, stop_at_cap: bool
-    ) -> AsyncIterator[RawPage]:
-        build = partial(self._graph.build_records, query.query_id, self._limits.page_size)
-        try:
-            async for page in self._graph.pages(build):
-                yield self._take(page, reading, only_new)
-                if stop_at_cap and reading.rows >= self._limits.record_cap:
-                    return
-        except ProtocolError as fault:
-            reading.fault = fault
-
-    def _take(self, page: ServicePage, reading: Reading, only_new: bool) -> RawPage:
-        """Keep what lies in the window; on a further reading, of that only what is new."""
-        kept, trimmed = [], 0
-        for raw, value in zip(page.records, page.values, strict=True):
-            reading.rows += 1
-            identity = self._identify(value) if isinstance(value, dict) else RecordIdentity(None, None)
-            key = identity.record_id or hashlib.sha256(raw).hexdigest()
-            if key not in self.seen:
-                self.seen.add(key)
-                reading.new += 1
-            elif only_new:
-                continue
-            if self._is_outside(identity.occurred_at):
-                trimmed += 1
-            else:
-                kept.append(raw)
-        return RawPage(kept, trimmed=trimmed)
-
-    def _is_outside(self, occurred_at: str | None) -> bool:
-        try:
-            return occurred_at is not None and not self._window.contains(read_instant(occurred_at))
-        except ValueError:
-            return False
-
-    # The end
-
-    def conclude(self, failure: GenaiAuditError | None) -> dict[str, Any]:
-        """The facts of the window for its manifest."""
-        tally, graph = self._tally, self._graph
-        facts: dict[str, Any] = {
-            "query_ids": tally.query_ids, "api_version": graph.api_version,
-            "retry_count": graph.patience.retry_count, "throttled_count": graph.patience.throttled_count,
-            "page_count": graph.page_count, "approximate": tally.approximate,
-            "first_read": tally.first_read, "second_read": tally.second_read,
-            "capped_windows": tally.capped_windows,
-        }  # fmt: skip
-        doubts = [*tally.doubts, *([failure.what] if failure else [])]
-        capped = [f"more records than the service gives in {one}" for one in tally.capped_windows]
-        is_unproven = not self.seen and self._is_expected and _holds_a_weekday(self._window)
-        outcome = "partial" if doubts else "capped" if capped else "unproven" if is_unproven else "complete"
-        reasons = [*doubts, *capped, *tally.remarks, *([NOTHING] if is_unproven else [])]
-        return facts | {"outcome": outcome, "reason": "; ".join(reason.rstrip(".") for reason in reasons)}
-
-
-def _holds_a_weekday(window: Window) -> bool:
-    """Is it at least a day wide, and is one of the UK days in its middle a Monday to Friday?"""
-    noon = window.start + timedelta(hours=12)
-    days = int((window.end - window.start) / timedelta(days=1))
-    return any(uk_day(noon + timedelta(days=day)).weekday() < 5 for day in range(days))
+            word = status if status.isalpha() else "not finished"
+            await self._graph.patience.wait(
+                self._limits.poll_seconds, f"the audit query is still {word[:30]}"
+            )

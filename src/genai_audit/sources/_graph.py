@@ -4,7 +4,7 @@ The SDK's builders make the requests, its adapter sends them, and answers come b
 rewrite the evidence (facts/m365.md §2.2). The SDK's own retry and redirects are switched off, because it
 repeats a POST that may have succeeded and gives up where the service asks for three minutes or more
 (facts/trust.md §10.3); its pager is not used, because it stops at an empty page. One Graph object serves one
-pull, in one event loop.
+pull, in one event loop. The file is longer than others because the SDK is imported nowhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import partial
@@ -216,7 +216,7 @@ class Graph:
     def build_status(self, query_id: str) -> RequestInformation:
         return self._queries.by_audit_log_query_id(query_id).to_get_request_information()
 
-    def build_records(self, query_id: str, top: int) -> RequestInformation:
+    def build_records(self, query_id: str, top: int | None) -> RequestInformation:
         records = self._queries.by_audit_log_query_id(query_id).records
         wish = records.RecordsRequestBuilderGetQueryParameters(top=top)
         return records.to_get_request_information(RequestConfiguration(query_parameters=wish))
@@ -280,6 +280,16 @@ class Graph:
 
         return await self.patience.persist(attempt)
 
+    async def adapt(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`call`, and once more on the beta path if v1.0 doesn't know the audit log."""
+        try:
+            return await call()
+        except GraphRefusedError as refused:
+            if not refused.is_segment_missing or self.api_version == VERSIONS[1]:
+                raise
+            self.use_version(VERSIONS[1])
+            return await call()
+
     async def pages(self, build: Build) -> AsyncIterator[ServicePage]:
         """All pages, empty ones included. Raises ProtocolError for a nextLink that must not be followed."""
         followed: set[str] = set()
@@ -337,16 +347,16 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     trust = httpx.create_ssl_context()
     if tenant.ca_bundle:
         trust.load_verify_locations(cafile=tenant.ca_bundle)
+    client = httpx.AsyncClient(
+        verify=trust, timeout=limits.request_timeout_seconds, trust_env=host not in _LOOPBACK
+    )
+    # The SDK wraps these in a transport of its own that doesn't pass a close on.
+    sockets = [client._transport, *client._mounts.values()]
     own = {
         RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False, max_retries=0),
         RedirectHandlerOption.get_key(): RedirectHandlerOption(max_redirect=0, should_redirect=False),
     }
-    client = GraphClientFactory.create_with_default_middleware(
-        options={**sdk_options, **own},
-        client=httpx.AsyncClient(
-            verify=trust, timeout=limits.request_timeout_seconds, trust_env=host not in _LOOPBACK
-        ),
-    )
+    GraphClientFactory.create_with_default_middleware(options={**sdk_options, **own}, client=client)
     tokens = _Tokens(tenant, limits.request_timeout_seconds)
     # The adapter takes any object with an async get_token (facts/m365.md §2.5).
     provider = AzureIdentityAuthenticationProvider(
@@ -356,11 +366,12 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     )
     adapter = GraphRequestAdapter(provider, client=client)
     adapter.observability_options = ObservabilityOptions(include_euii_attributes=False)
-    async with client:
-        try:
-            yield Graph(adapter, tokens, tenant.graph_url, permission, Patience(limits))
-        finally:
-            tokens.renew()
+    try:
+        yield Graph(adapter, tokens, tenant.graph_url, permission, Patience(limits))
+    finally:
+        tokens.renew()
+        for transport in filter(None, sockets):
+            await transport.aclose()
 
 
 def check_address(url: str) -> str:
@@ -402,13 +413,7 @@ def check_reachability(settings: Settings, permission: str) -> None:
 
     async def ask() -> None:
         async with connect(settings, permission) as graph:
-            try:
-                await graph.send(graph.build_listing)
-            except GraphRefusedError as refused:
-                if not refused.is_segment_missing:
-                    raise
-                graph.use_version(VERSIONS[1])
-                await graph.send(graph.build_listing)
+            await graph.adapt(lambda: graph.send(graph.build_listing))
 
     try:
         asyncio.run(ask())

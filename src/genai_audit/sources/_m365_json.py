@@ -6,6 +6,7 @@ Records are cut out with their exact text (facts/m365.md §2.3, §7.3), never pa
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def recognise_json(head: bytes) -> str | None:
     text = _decode(head).lstrip()
     if text[:1] not in ("{", "["):
         return None
-    line = text.partition("\n")[0]
-    if _is_audit(_parse(unwrap_record(line))) or (len(line) == len(text) and _starts_audit(line)):
+    first = _parse(unwrap_record(text.partition("\n")[0]))
+    if _is_audit(first):
         return "jsonl"
     try:
         for member in slice_document(io.StringIO(text), "value"):
@@ -41,7 +42,7 @@ def recognise_json(head: bytes) -> str | None:
                 return "graph_json"
     except NotJsonError:
         pass
-    return None
+    return _guess_by_beginning(text) if first is None else None
 
 
 def read_dump(path: Path, head: bytes) -> Iterator[RawPage]:
@@ -112,9 +113,11 @@ def _is_audit(value: Any) -> bool:
     return has_payload or ("operation" in names and bool(names & BESIDE_OPERATION))
 
 
-def _starts_audit(line: str) -> bool:
-    """A first record longer than the head: its visible part has to do."""
-    return line.startswith("{") and any(f'"{key}":' in line for key in PAYLOAD_KEYS)
+def _guess_by_beginning(text: str) -> str | None:
+    """For a first record that is longer than the head: its visible part has to do."""
+    if not any(f'"{key}":' in text for key in PAYLOAD_KEYS):
+        return None
+    return "graph_json" if re.match(r'\[|\{[^{\[]*"value"\s*:\s*\[', text) else "jsonl"
 
 
 def _parse(text: str) -> Any:

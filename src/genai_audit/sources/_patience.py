@@ -101,7 +101,7 @@ class Patience:
 
 
 def read_retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds from `Retry-After` (a number, or a date by the server's own clock); None if there is no sense."""
+    """Seconds from `Retry-After` (a number, or a date by the server's own clock); None for nonsense."""
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

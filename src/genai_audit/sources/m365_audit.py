@@ -1,15 +1,15 @@
 """Microsoft 365 unified audit log, through the Graph audit-log query API.
 
-Contains: one record for each interaction with Copilot, Copilot agents and AI applications (who, when, in which
-application, which files and labels were accessed, whether an attack was flagged), records of DLP rules that
-matched, of sensitivity labels that were set or removed, and of settings that were changed.
+Contains: one record for each interaction with Copilot, Copilot agents and AI applications (who, when, in
+which application, which files and labels were accessed, whether an attack was flagged), and records of DLP
+rules that matched, of sensitivity labels that were set or removed, and of settings that were changed.
 
-Does not contain: what was asked or answered (no record has a field for it, and the permission that would give
-it is refused); use of AI tools that Microsoft does not log (unmanaged devices and browsers, tools without
-Defender or Purview coverage); anything from before auditing was switched on. Records arrive late, Copilot's two
-to three days; the service may return fewer than it holds. No record is no proof of no use (facts/m365.md §8).
+Does not contain: what was asked or answered (the text lives elsewhere, and the permission that would give it
+is refused); use of AI tools that Microsoft does not see (unmanaged devices and browsers); what happened before
+auditing was on. Records arrive late, Copilot's by two to three days, and the service may return fewer than it
+holds. No record is no proof of no use (facts/m365.md §8).
 
-Audit (Standard) keeps 180 days. A tenant may submit some 200 queries in 24 hours, shared with all its tools.
+Audit (Standard) keeps 180 days. A tenant may submit some 200 queries in 24 hours, shared by all its tools.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pull(window: Window, context: SourceContext) -> Iterator[RawPage]:
     second_read, capped_windows, outcome, reason. Raises SourceUnavailableError, PermissionMissingError or
     ConfigurationError if no record came. A pull that was killed resumes its query when it is called again.
     """
-    from genai_audit.sources._audit_queries import stream_window  # the SDK takes a third of a second to load
+    from genai_audit.sources._audit_window import stream_window  # the SDK takes a third of a second to load
 
     return stream_window(window, context, identify_record, PERMISSION)
 

@@ -1,0 +1,136 @@
+"""Rows of a VLE table turned into our canonical record, one by one. Pure: no file is read here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, date, datetime, time
+from fnmatch import fnmatchcase
+from zoneinfo import ZoneInfo
+
+from genai_audit.calendars import format_instant
+from genai_audit.sources._vle_map import KINDS, FieldName, VleMap
+
+NULLS = frozenset({"\\N", "NULL", "null"})  # as PostgreSQL, Snowflake and Moodle export them
+FIELDS: tuple[FieldName, ...] = (
+    "actor", "actor_role", "course", "school", "term", "feature", "tool", "outcome", "quantity",
+    "base_quantity",
+)  # fmt: skip
+NUMBERS = ("quantity", "base_quantity")
+KNOWN_VALUES = 10_000  # remembered translations
+YEARS = range(2000, 2100)
+
+
+class UnreadableRowError(ValueError):
+    """`problem`: a short code for the quarantine."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class RowMapper:
+    """Applies one map to the rows of one file. `file_day` is the date of a table that has none."""
+
+    def __init__(self, name: str, rules: VleMap, bound: dict[FieldName, int], file_day: date) -> None:
+        self._name, self._rules, self._bound, self._file_day = name, rules, bound, file_day
+        self._zone = ZoneInfo(rules.time.zone)
+        self._required = [field for field in rules.required if field in bound]
+        self._known: dict[tuple[FieldName, str], str] = {}
+
+    def pick(self, cells: list[str]) -> dict[FieldName, str]:
+        """The mapped cells of a row; nothing else is looked at from here on."""
+        picked = {field: cells[place].strip() for field, place in self._bound.items()}
+        for field, text in picked.items():
+            if text in NULLS:
+                picked[field] = ""
+            elif not text.isascii():
+                picked[field] = _repair(text)
+        return picked
+
+    def is_kept(self, row: dict[FieldName, str]) -> bool:
+        """False for a row that is no GenAI activity by the map's `keep` patterns."""
+        return all(
+            any(fnmatchcase(row.get(field, ""), pattern) for pattern in patterns)
+            for field, patterns in self._rules.keep.items()
+        )
+
+    def build(self, row: dict[FieldName, str]) -> dict[str, str]:
+        """The canonical record (facts/vle.md §3; all values text, empty ones left out).
+
+        Raises UnreadableRowError: no_time, no_<required field>, not_a_number, unknown_record_kind.
+        """
+        for field in self._required:
+            if not row[field]:
+                raise UnreadableRowError(f"no_{field}")
+        kind = self._rules.record_kind or row["record_kind"].casefold()
+        if kind not in KINDS:
+            raise UnreadableRowError("unknown_record_kind")
+        built: dict[str, str] = {
+            "occurred_at": self._read_time(row.get("occurred_at", "")),
+            "record_kind": kind,
+        }
+        for field in FIELDS:
+            value = row.get(field, "")
+            value = self._translate(field, value) if value else self._rules.constants.get(field, "")
+            if value:
+                built[field] = _read_whole_number(value) if field in NUMBERS else value
+        return {"record_id": self._make_id(row, built), **built, "map": self._name}
+
+    def set_aside(self, row: dict[FieldName, str], problem: str) -> dict[str, str]:
+        """A row for the quarantine: the mapped cells as they are, and no id."""
+        return {"problem": problem} | dict(row.items()) | {"map": self._name}
+
+    def _translate(self, field: FieldName, value: str) -> str:
+        if field not in self._rules.values and field not in self._rules.unlisted:
+            return value
+        known = self._known.get((field, value))
+        if known is None:
+            patterns = self._rules.values.get(field, {})
+            hit = next((word for pattern, word in patterns.items() if fnmatchcase(value, pattern)), None)
+            known = hit if hit is not None else self._rules.unlisted.get(field, "") + value
+            if len(self._known) < KNOWN_VALUES:
+                self._known[field, value] = known
+        return known
+
+    def _make_id(self, row: dict[FieldName, str], built: dict[str, str]) -> str:
+        event = row.get("event", "") if "event" in self._rules.record_id else ""
+        parts = [event] if event else [built.get(field, "") for field in self._rules.record_id]
+        # Lengths keep ("ab", "c") and ("a", "bc") apart; the map's name keeps two systems apart.
+        text = "".join(f"{len(part)}:{part}" for part in (self._name, *parts))
+        return "vle-" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+    def _read_time(self, text: str) -> str:
+        for pattern in self._rules.time.formats:
+            try:
+                instant = self._parse_time(text, pattern)
+            except (ValueError, OverflowError, OSError):
+                continue
+            if instant.year in YEARS:
+                return format_instant(instant if instant.tzinfo else instant.replace(tzinfo=self._zone))
+        raise UnreadableRowError("no_time")
+
+    def _parse_time(self, text: str, pattern: str) -> datetime:
+        if pattern == "file_date":
+            return datetime.combine(self._file_day, time.min)
+        if pattern == "unix":
+            return datetime.fromtimestamp(int(text), UTC)
+        if pattern == "iso":
+            return datetime.fromisoformat(re.sub(r"\s(?=[+-]\d\d:?\d\d$)", "", text))
+        return datetime.strptime(text, pattern)  # noqa: DTZ007 (the map's zone is put in by the caller)
+
+
+def _read_whole_number(text: str) -> str:
+    plain = re.sub(r"[,\s]", "", text)
+    if not re.fullmatch(r"\d{1,15}(\.0*)?", plain):
+        raise UnreadableRowError("not_a_number")
+    return str(int(plain.split(".")[0]))
+
+
+def _repair(text: str) -> str:
+    """A cell with bytes that are no UTF-8 (the file's beginning was): they are Windows-1252."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    return text

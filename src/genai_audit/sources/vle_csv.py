@@ -1,0 +1,168 @@
+"""GenAI activity of a virtual learning environment, from a table that somebody exported.
+
+Contains: what the export holds, one canonical record a row, by a TOML map (`vle_maps/`, or your own in
+`registers/vle_maps/`, named with --kind): AI Design Assistant course tables, Ultra clicks, Moodle's AI
+register, or any other table. Does not contain: prompts, answers, titles, names (never read), or a reason to
+add different record kinds together: artefact, interaction, quota_counter and aggregate are different facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from genai_audit.errors import BadDataError
+from genai_audit.registry import RawPage, RecordIdentity, Source, SourceContext
+from genai_audit.sources import _vle_map as maps
+from genai_audit.sources._tables import SHOWN_LINES, Damage
+from genai_audit.sources._vle_map import VleMap
+from genai_audit.sources._vle_rows import RowMapper, UnreadableRowError
+from genai_audit.sources._vle_table import Table, name_members, open_table, read_columns
+
+PAGE_RECORDS = 2_000
+ADVICE = "Correct these lines in the system they come from, export the table again, and import it unopened."
+
+
+@dataclass
+class Check:
+    """What the first pass over the file found."""
+
+    damage: Damage = field(default_factory=Damage)
+    not_genai: int = 0
+    record_kinds: set[str] = field(default_factory=set)
+
+
+def recognise(path: Path, head: bytes) -> str | None:
+    """The shipped map whose required headers are all there and that knows most of the file's columns."""
+    columns, _ = read_columns(path, head)
+    best, most = None, 0
+    for name, rules in maps.shipped_maps().items():
+        bound = maps.bind_columns(rules, (*columns, *name_members(columns, rules.unpack)))
+        if not maps.find_missing(rules, bound) and len(bound) > most:
+            best, most = name, len(bound)
+    return best
+
+
+def identify(record: dict[str, Any]) -> RecordIdentity:
+    """Rows that could not be read have no id, and are quarantined."""
+    return RecordIdentity(record.get("record_id"), record.get("occurred_at"))
+
+
+def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
+    """Canonical records in pages of 2,000; `kind` is the name of a map. The file is read once before, and
+    refused whole (BadDataError) when it lacks a required column, has rows of different widths, mixes record
+    kinds, or has more than one row in a hundred (and at least two) that can't be read."""
+    rules = maps.find_map(kind, context.state_dir.parent.parent / "registers" / "vle_maps")
+    table = open_table(path, rules.unpack)
+    check_header(path, kind, rules, table.header)
+    bound = maps.bind_columns(rules, table.header)
+    file_day, origin = find_file_day(path, rules)
+    mapper = RowMapper(kind, rules, bound, file_day)
+    wanted = set(bound.values())
+    check = check_rows(table, mapper, wanted)
+    check.damage.judge(path, "A time, a number or a required value", ADVICE)
+    if len(check.record_kinds) > 1:
+        what = f"The file mixes record kinds that must not be added together: {sorted(check.record_kinds)}."
+        raise BadDataError(what, where=path.name, next_step="Export one file for each record kind.")
+    facts = _describe(table, check) | ({"occurred_at_from": origin} if origin else {})
+    return _read_pages(table, mapper, wanted, facts)
+
+
+def check_header(path: Path, kind: str, rules: VleMap, header: Sequence[str]) -> None:
+    """Refuse a file that lacks a required column or names a mapped one twice."""
+    bound = maps.bind_columns(rules, header)
+    missing = maps.find_missing(rules, bound)
+    if missing:
+        what = f"The map '{kind}' doesn't fit: {maps.describe_missing(rules, missing, header)}."
+        step = "Rename the header, or copy the map to registers/vle_maps/ under a new name and add it there."
+        raise BadDataError(what, where=path.name, next_step=step)
+    names = [maps.simplify(name) for name in header]
+    twice = [header[place] for place in bound.values() if names.count(names[place]) > 1]
+    if twice:
+        what = f"The header names a column twice: '{twice[0]}'."
+        raise BadDataError(what, where=path.name, next_step="Export each column once, or rename one.")
+
+
+def find_file_day(path: Path, rules: VleMap) -> tuple[date, str]:
+    """The day of a table without dates, and where it came from; no words when the map doesn't need it."""
+    if "file_date" not in rules.time.formats:
+        return date.min, ""
+    named = re.search(r"(?<!\d)(20\d\d-\d\d-\d\d)(?!\d)", path.name)
+    try:
+        if named:
+            return date.fromisoformat(named[1]), "date in the file name"
+    except ValueError:
+        pass
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return written.astimezone(ZoneInfo(rules.time.zone)).date(), "day the file was written"
+
+
+def check_rows(table: Table, mapper: RowMapper, wanted: set[int]) -> Check:
+    check = Check()
+    damage = check.damage
+    for line, cells in table.rows(wanted):
+        if not any(cells):
+            damage.blank_lines += 1
+        elif len(cells) != len(table.columns):
+            damage.rows += 1
+            damage.wrong_width.append(line)
+        elif not mapper.is_kept(row := mapper.pick(table.unpack(cells))):
+            check.not_genai += 1
+        else:
+            damage.rows += 1
+            try:
+                check.record_kinds.add(mapper.build(row)["record_kind"])
+            except UnreadableRowError:
+                damage.unreadable.append(line)
+    return check
+
+
+def _read_pages(
+    table: Table, mapper: RowMapper, wanted: set[int], facts: dict[str, Any]
+) -> Iterator[RawPage]:
+    page: list[bytes] = []
+    for _, cells in table.rows(wanted):
+        if any(cells) and mapper.is_kept(row := mapper.pick(table.unpack(cells))):
+            try:
+                page.append(orjson.dumps(mapper.build(row)))
+            except UnreadableRowError as error:
+                page.append(orjson.dumps(mapper.set_aside(row, error.problem)))
+        if len(page) == PAGE_RECORDS:
+            yield RawPage(page, facts)
+            page = []
+    yield RawPage(page, facts)
+
+
+def _describe(table: Table, check: Check) -> dict[str, Any]:
+    """Facts for the manifest; every page carries them, because a long file becomes several packages."""
+    damage = check.damage
+    facts: dict[str, Any] = {
+        "file_rows": damage.rows + check.not_genai,
+        "rows_not_genai": check.not_genai,
+        "unreadable_rows": len(damage.unreadable),
+        "unreadable_lines": ", ".join(str(line) for line in damage.unreadable[:SHOWN_LINES]),
+        "blank_lines": damage.blank_lines,
+        "columns": ", ".join(table.columns),
+    }
+    if not damage.rows:
+        seen = f"none of the file's {check.not_genai:,} rows is GenAI activity"
+        facts |= {"outcome": "unproven", "reason": seen if check.not_genai else "the file holds no record"}
+    return facts
+
+
+SOURCE = Source(
+    title="VLE GenAI activity, exported tables",
+    family="vle",
+    identify=identify,
+    lag=timedelta(days=1),
+    expected="on import",
+    recognise=recognise,
+    read=read,
+)

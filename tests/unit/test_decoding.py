@@ -1,0 +1,118 @@
+"""The strict decoder: what parsers disagree on is refused, content is cut, the rest is kept byte for byte."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genai_audit.decoding import Decoder, RejectedRecordError
+
+REASONS = {"oversized", "not_utf8", "not_json", "not_an_object", "duplicate_key", "too_deep", "not_a_number",
+           "number_out_of_range", "lone_surrogate"}  # fmt: skip
+DECODER = Decoder(("PromptText", "ResponseText"), record_bytes=10_000)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"a":1,"a":2}', "duplicate_key"),
+        (b'{"a":{"b":1,"b":1}}', "duplicate_key"),
+        (b'{"a":"\\ud800"}', "lone_surrogate"),
+        (b'{"a":"\xff"}', "not_utf8"),
+        (b'{"a":NaN}', "not_a_number"),
+        (b'{"a":1e999}', "number_out_of_range"),
+        (b'{"a":18446744073709551616}', "number_out_of_range"),
+        (b'{"a":' + b"9" * 5000 + b"}", "number_out_of_range"),
+        (b"[1,2]", "not_an_object"),
+        (b'"text"', "not_an_object"),
+        (b"5", "not_an_object"),
+        (b"", "not_json"),
+        (b'{"a":1}}', "not_json"),
+        (b'{"a":1', "not_json"),
+        (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "too_deep"),
+        (b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}", "too_deep"),
+        (b'{"a":"' + b"x" * 10_000 + b'"}', "oversized"),
+        (b'\xef\xbb\xbf{"a":1}', "not_json"),
+    ],
+)
+def test_what_parsers_disagree_on_is_refused_with_a_reason(raw: bytes, reason: str) -> None:
+    with pytest.raises(RejectedRecordError) as refused:
+        DECODER.decode(raw)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":1.0,"b":[true,null]}',
+        b'{"name":"caf\xc3\xa9 \xf0\x9f\x8e\x93"}',
+        b'{"a":"\\u0022quoted\\u0022"}',
+        b'{ "a" : 1 }',
+        b'{"a":9223372036854775807}',
+        b'{"a":"\\u0000"}',
+    ],
+)
+def test_a_good_record_is_kept_byte_for_byte(raw: bytes) -> None:
+    decoded = DECODER.decode(raw)
+    assert decoded.line == raw
+    assert decoded.value == json.loads(raw)
+    assert decoded.cut == 0
+
+
+def test_line_ends_outside_strings_become_spaces_so_that_a_record_is_one_line() -> None:
+    decoded = DECODER.decode(b'{\r\n "a": "x\\ny"\n}')
+    assert b"\n" not in decoded.line
+    assert json.loads(decoded.line) == {"a": "x\ny"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"PromptText": "secret words"},
+        {"a": [{"b": {"prompttext": "secret words"}}]},
+        {"a": json.dumps({"PromptText": "secret words"})},
+        {"a": json.dumps([{"x": json.dumps({"ResponseText": "secret words"})}])},
+        {"a": '{"PromptText": "secret words" this is not json'},
+    ],
+)
+def test_content_is_cut_wherever_it_hides(record: dict[str, object]) -> None:
+    decoded = DECODER.decode(json.dumps(record | {"Id": "kept"}).encode())
+    assert b"secret" not in decoded.line
+    assert "secret" not in json.dumps(decoded.value)
+    assert decoded.cut >= 1
+    assert decoded.value["Id"] == "kept"
+
+
+def test_an_escaped_key_is_cut_too() -> None:
+    assert b"secret" not in DECODER.decode(b'{"\\u0050romptText":"secret"}').line
+
+
+def test_a_word_in_a_value_is_no_content_key() -> None:
+    raw = b'{"note":"the field PromptText is documented"}'
+    assert DECODER.decode(raw).line == raw
+
+
+@given(st.dictionaries(st.text(max_size=8), PLAIN, max_size=4))
+def test_every_json_object_survives_unless_it_holds_content(value: dict[str, object]) -> None:
+    raw = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        decoded = DECODER.decode(raw)
+    except RejectedRecordError as refused:
+        assert refused.reason in ("lone_surrogate", "not_utf8")
+    else:
+        assert json.loads(decoded.line) == decoded.value
+        assert b"\n" not in decoded.line
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_crash_the_decoder(raw: bytes) -> None:
+    try:
+        DECODER.decode(raw)
+    except RejectedRecordError as refused:
+        assert refused.reason in REASONS
