@@ -14,7 +14,8 @@ CREATE OR REPLACE MACRO has_odd_spelling(keys) AS coalesce(list_bool_or([
 CREATE OR REPLACE MACRO is_flat(keys) AS coalesce(
   len(keys[1]) > 0 AND NOT list_contains(keys[1], 'dynamicProperties') AND NOT has_odd_spelling(keys), false);
 
-CREATE OR REPLACE TEMP TABLE odd_line AS SELECT unnest(line_nos) AS line_no FROM shape WHERE NOT is_flat(keys);
+CREATE OR REPLACE TEMP TABLE odd_line AS
+SELECT line_no, line FROM line SEMI JOIN (SELECT unnest(line_nos) AS line_no FROM shape WHERE NOT is_flat(keys)) USING (line_no);
 
 -- The body, wherever it is (facts/m365.md §1.4): under dynamicProperties, in auditData or AuditData, there perhaps as
 -- a JSON string; else the record itself. A body that is announced and can't be read leaves the outer columns.
@@ -38,7 +39,7 @@ FROM (
           '$.auditLogRecordType', '$.RecordType', '$.operation', '$.Operation', '$.userId', '$.UserId', '$.userPrincipalName',
           '$.userType', '$.service', '$.objectId', '$.auditData."@odata.type"', '$.auditData.dynamicProperties', '$.auditData',
           '$.AuditData']) AS part
-        FROM line SEMI JOIN odd_line USING (line_no)
+        FROM odd_line
         WHERE TRY(json_type(line)) = 'OBJECT'
       )
     )

@@ -23,15 +23,15 @@ SELECT
   coalesce(
     CASE WHEN record_type IN (11, 13, 33, 107)
       THEN coalesce(filled(auditData.SharePointMetaData."From"), filled(auditData.ExchangeMetaData."From")) END,
-    filled(trim(auditData.UserId)), filled(trim(userId)), filled(trim(userPrincipalName))) AS person_name,
+    filled(auditData.UserId), filled(userId), filled(userPrincipalName)) AS person_name,
   coalesce(read_user_type(auditData.UserType), read_user_type(userType)) AS user_type,
   coalesce(filled(auditData.ObjectId), filled(objectId)) AS object_name,
-  auditLogRecordType AS outer_type,
+  concat_ws(' ', auditLogRecordType, dataType, auditData."@odata.type") AS type_words,
   auditData AS body
 FROM (
   SELECT line_no, unnest(from_json(line, '{
     "id": "VARCHAR", "createdDateTime": "VARCHAR", "auditLogRecordType": "VARCHAR", "operation": "VARCHAR", "userType": "VARCHAR",
-    "userId": "VARCHAR", "userPrincipalName": "VARCHAR", "service": "VARCHAR", "objectId": "VARCHAR",
+    "userId": "VARCHAR", "userPrincipalName": "VARCHAR", "service": "VARCHAR", "objectId": "VARCHAR", "dataType": "VARCHAR",
     "auditData": {
       "@odata.type": "VARCHAR", "Id": "VARCHAR", "RecordType": "VARCHAR", "CreationTime": "VARCHAR", "Operation": "VARCHAR",
       "UserId": "VARCHAR", "UserType": "VARCHAR", "Workload": "VARCHAR", "ObjectId": "VARCHAR", "ClientRegion": "VARCHAR",

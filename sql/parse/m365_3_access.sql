@@ -1,32 +1,35 @@
 -- One row per accessed resource of an AI record, still with its names. In: record. Out: access, policy_outcome.
 
-CREATE OR REPLACE MACRO without_query(url) AS
-  CASE WHEN starts_with(lower(left(url, 4)), 'http') THEN regexp_extract(url, '^[^?#]*') ELSE url END;
+CREATE OR REPLACE MACRO without_query(url) AS regexp_extract(url, '^[^?#]*');
 -- Host and, in SharePoint, the site: https://x.sharepoint.com/sites/hr/Shared… -> x.sharepoint.com/sites/hr
 CREATE OR REPLACE MACRO read_site(url) AS
   filled(regexp_extract(url, '(?i)^\s*https?://([^/?#]+(?:/(?:sites|teams|personal)/[^/?#]+)?)', 1));
--- Type, never an address: the last word of http://schema.skype.com/HyperLink; else the extension in the address.
-CREATE OR REPLACE MACRO read_resource_type(type_text, url) AS coalesce(
-  filled(CASE WHEN contains(type_text, '/') THEN split_part(type_text, '/', -1) ELSE type_text END),
-  filled(lower(regexp_extract(without_query(url), '/[^/]*\.([A-Za-z0-9]{1,8})$', 1))));
+-- Ids may be addresses too.
+CREATE OR REPLACE MACRO read_id(value) AS filled(CASE WHEN starts_with(value, 'http') THEN without_query(value) ELSE value END);
+-- The last word of a type that is an address: http://schema.skype.com/HyperLink.
+CREATE OR REPLACE MACRO read_type(value) AS filled(CASE WHEN contains(value, '/') THEN split_part(value, '/', -1) ELSE value END);
+
+CREATE OR REPLACE TEMP TABLE opened AS
+SELECT line_no, generate_subscripts(body.CopilotEventData.AccessedResources, 1)::INTEGER AS resource_no,
+  unnest(body.CopilotEventData.AccessedResources, max_depth := 2)
+FROM record WHERE record_type IN (261, 284, 328, 334);
+
+-- Many events name the same address: it is taken apart once.
+CREATE OR REPLACE TEMP TABLE address AS
+SELECT SiteUrl, filled(without_query(SiteUrl)) AS file_name, read_site(SiteUrl) AS site_name,
+  filled(lower(regexp_extract(without_query(SiteUrl), '/[^/]*\.([A-Za-z0-9]{1,8})$', 1))) AS extension
+FROM (SELECT DISTINCT SiteUrl FROM opened WHERE SiteUrl IS NOT NULL);
 
 CREATE OR REPLACE TEMP TABLE access AS
 SELECT
-  line_no, resource_no,
-  coalesce(filled(without_query(one.listItemUniqueId)), filled(without_query(one.Id)), filled(without_query(one.SiteUrl)))
-    AS resource_name,
-  read_site(one.SiteUrl) AS site_name,
-  read_resource_type(one.Type, one.SiteUrl) AS resource_type,
-  read_guid(one.SensitivityLabelId) AS label_id,
-  lower(filled(one.Action)) AS action,
-  lower(filled(one.Status)) AS access_status,
-  CASE WHEN one.PolicyDetails NOT IN ('""', '[]', 'null') THEN one.PolicyDetails END AS policy_details,
-  coalesce(one.XPIADetected, false) AS has_xpia
-FROM (
-  SELECT line_no, generate_subscripts(body.CopilotEventData.AccessedResources, 1)::INTEGER AS resource_no,
-    unnest(body.CopilotEventData.AccessedResources) AS one
-  FROM record WHERE record_type IN (261, 284, 328, 334)
-);
+  line_no, resource_no, coalesce(read_id(listItemUniqueId), read_id(Id), file_name) AS resource_name, site_name,
+  coalesce(read_type(Type), extension) AS resource_type,
+  read_guid(SensitivityLabelId) AS label_id,
+  lower(filled(Action)) AS action,
+  lower(filled(Status)) AS access_status,
+  CASE WHEN PolicyDetails NOT IN ('""', '[]', 'null') THEN PolicyDetails END AS policy_details,
+  coalesce(XPIADetected, false) AS has_xpia
+FROM opened LEFT JOIN address USING (SiteUrl);
 
 -- What a policy detail means (facts/m365.md §4.3), once for each distinct text. Shape A names policies; shape B
 -- holds evaluations, each of which may name policies itself or in AuditLog.

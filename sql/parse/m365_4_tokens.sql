@@ -19,7 +19,7 @@ SELECT domain, name FROM (
   UNION ALL SELECT DISTINCT 'site', site_name FROM access
   UNION ALL SELECT DISTINCT 'incident', filled(body.IncidentId) FROM record
   UNION ALL SELECT DISTINCT 'object', coalesce(object_name, filled(body.AgentId)) FROM record
-    WHERE is_admin_record(record_type, outer_type, body."@odata.type")
+    WHERE is_admin_record(record_type, type_words)
 ) WHERE name IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');

@@ -92,5 +92,5 @@ SELECT
 FROM record
 LEFT JOIN person USING (person_name)
 LEFT JOIN token AS object ON object.domain = 'object' AND object.name = coalesce(object_name, filled(body.AgentId))
-WHERE is_admin_record(record_type, outer_type, body."@odata.type") AND record_id IS NOT NULL AND occurred_at IS NOT NULL
+WHERE is_admin_record(record_type, type_words) AND record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;

@@ -76,6 +76,7 @@ CREATE OR REPLACE MACRO has_blocking_rule(rules) AS coalesce(list_bool_or([
   for rule in from_json(rules, '[{"RuleMode": "VARCHAR", "Actions": ["VARCHAR"]}]')]), false);
 -- Copilot settings, plugins, workspaces, prompt books, agents, and who may read AI interactions (§1.8, §3.4). The
 -- agent types have no documented number: they are known by name.
-CREATE OR REPLACE MACRO is_admin_record(record_type, outer_type, odata_type) AS coalesce(
+CREATE OR REPLACE MACRO is_admin_record(record_type, type_words) AS coalesce(
   record_type BETWEEN 310 AND 325 OR record_type IN (362, 373, 379, 380, 383, 384), false)
-  OR regexp_matches(coalesce(outer_type, '') || ' ' || coalesce(odata_type, ''), '(?i)agent(settings?)?admin');
+  OR (contains(lower(type_words), 'agentadmin') OR contains(lower(type_words), 'agentsettingadmin')
+    OR contains(lower(type_words), 'agentsettingsadmin'));

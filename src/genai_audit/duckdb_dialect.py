@@ -48,6 +48,16 @@ TYPES: dict[str, type[TypeEngine[Any]]] = {
 }
 
 
+# Great Expectations keeps an engine of its own open; while it does, nobody can open the file to write.
+OPENED: list[duckdb.DuckDBPyConnection] = []
+
+
+def close_all() -> None:
+    """Close every connection that was made through this dialect."""
+    while OPENED:
+        OPENED.pop().close()
+
+
 def url(file: Path) -> URL:
     """The address of a database file; a path may hold any character."""
     return URL.create("duckdb", database=str(file))
@@ -146,6 +156,7 @@ class DuckDBDialect(DefaultDialect):
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
         raw: Any = super().connect(*arguments, **options)
+        OPENED.append(raw)
         return Connection(raw)
 
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:

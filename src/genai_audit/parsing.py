@@ -1,9 +1,9 @@
-"""From a sealed package to typed, pseudonymous Parquet: a pure function of the package, the key and sql/parse.
+"""From a sealed package to typed, pseudonymous Parquet: a pure function of package, key and sql/parse.
 
-Landed lines are handed to an in-memory DuckDB in batches. The SQL of the package's family makes `stg_…` tables
-of each batch; every table is appended to one Parquet file. What is written last is `seal.json`, which names the
-landed file it was made of, the SQL that made it, and the SHA-256 of every table: Parquet itself does not notice
-a flipped bit (facts/trust.md §10.4). A parsed package is evidence: it is made once, and again only when asked.
+Landed lines are handed to an in-memory DuckDB in batches. The SQL of the package's family makes `stg_…`
+tables of each batch; every table is appended to one Parquet file. Written last is `seal.json`: the landed
+file it was made of, the SQL that made it, and the SHA-256 of every table, because Parquet itself does not
+notice a flipped bit (facts/trust.md §10.4). A parsed package is evidence: made once, again only when asked.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 SEAL = "seal.json"
 SLICE_RECORDS = 1_000  # lines asked from landing at a time; batches are made of slices
+MOSTLY_UNIQUE = (
+    "record_id",
+    "occurred_at",
+    "line_no",
+    "thread_key",
+    "conversation_key",
+)  # no dictionary helps
 BATCH_BYTES = 48_000_000  # a batch of long records is cut earlier: memory stays flat
 
 
@@ -57,8 +65,8 @@ def parse_all(
 ) -> list[ParsedPackage]:
     """Parse the packages that are not parsed yet, several at once, one DuckDB each; `again`: all of them.
 
-    Packages parsed by an older sql/parse stay as they are. Raises IntegrityError at the first landed file that
-    was altered; packages that are finished by then are kept.
+    Packages parsed by an older sql/parse stay as they are. Raises IntegrityError at the first landed file
+    that was altered; packages that are finished by then are kept.
     """
     due = [package for package in chain if again or not is_parsed(workspace, package)]
     with ThreadPoolExecutor(settings.limits.parse_threads) as pool:
@@ -66,23 +74,23 @@ def parse_all(
 
 
 def parse_package(workspace: Workspace, package: Package, settings: Settings, key: bytes) -> ParsedPackage:
-    """Parse one package into `parsed/<source>/<package_id>/`, whole or not at all; an older one is replaced."""
+    """Parse one package into `parsed/<source>/<package_id>/`, whole or not at all. Replaces an older one."""
     family = sources()[package.source].family
     target = parsed_folder(workspace, package)
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(mode=0o700, parents=True)
+    part, spill = target.with_name(target.name + ".part"), workspace.tmp / f"parse-{package.package_id}"
+    for folder in (part, spill):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
     limits = settings.limits
-    connection = scratch(limits.memory_mb // limits.parse_threads, 1, part)
+    connection = scratch(limits.memory_mb // limits.parse_threads, 1, spill)
     try:
         batches = _join_slices(read_records(workspace, package, SLICE_RECORDS), limits.batch_records)
         rows = _run_family(connection, family, package, key, batches, part)
     finally:
         connection.close()
-    tables = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in sorted(rows)}
-    sealed = ParsedPackage(
-        package.package_id, package.files[RECORDS]["sha256"], hash_parser(family), tables
-    )
+        shutil.rmtree(spill, ignore_errors=True)
+    tables = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}
+    sealed = ParsedPackage(package.package_id, package.files[RECORDS]["sha256"], hash_parser(family), tables)
     write_durably(part / SEAL, canonical_json(asdict(sealed)))
     _put_in_place(part, target)
     return sealed
@@ -105,8 +113,8 @@ def read_seal(workspace: Workspace, package: Package) -> ParsedPackage:
 def check_seal(workspace: Workspace, package: Package) -> dict[str, Path]:
     """Table name -> Parquet file, after every file's SHA-256 was found to be the sealed one.
 
-    Raises IntegrityError when a file was altered or is missing, or when the seal belongs to another package or
-    to another landed file.
+    Raises IntegrityError when a file was altered or is missing, or when the seal belongs to another package
+    or to another landed file.
     """
     seal = read_seal(workspace, package)
     folder = parsed_folder(workspace, package)
@@ -179,9 +187,16 @@ def _run_files(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
 
 
 def _as_table(batch: list[bytes], first: int) -> pa.Table:
-    """line(line_no, line). Landing has proven that every line is UTF-8, so bytes are taken as text unchecked."""
-    numbers = pa.array(range(first, first + len(batch)), pa.int32())
-    return pa.table({"line_no": numbers, "line": pa.array(batch, pa.binary()).view(pa.string())})
+    """line(line_no, line). Landing has proven that every line is UTF-8, so bytes are taken as they are.
+
+    Built from buffers: `pa.array` imports pandas at its first call, which takes a second.
+    """
+    offsets = np.zeros(len(batch) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, batch), np.int32, len(batch)), out=offsets[1:])
+    lines = pa.StringArray.from_buffers(len(batch), pa.py_buffer(offsets), pa.py_buffer(b"".join(batch)))
+    numbers = pa.py_buffer(np.arange(first, first + len(batch), dtype=np.int32))
+    line_nos = pa.Int32Array.from_buffers(pa.int32(), len(batch), [None, numbers])
+    return pa.Table.from_arrays([line_nos, lines], names=["line_no", "line"])
 
 
 def _join_slices(slices: Iterable[list[bytes]], batch_records: int) -> Iterator[list[bytes]]:
@@ -211,12 +226,16 @@ class _TableWriter:
         for name in self._names():
             reader = self._connection.sql(f"SELECT * FROM {name}").to_arrow_reader(1_000_000)
             if name not in self._writers:
-                path = _table_file(self._folder, name)
-                self._writers[name] = pq.ParquetWriter(path, reader.schema, compression="zstd")
-                self.rows[name] = 0
+                self._open(name, reader.schema)
             for record_batch in reader:
                 self._writers[name].write_batch(record_batch)
                 self.rows[name] += record_batch.num_rows
+
+    def _open(self, name: str, schema: pa.Schema) -> None:
+        repeating = [column for column in schema.names if column not in MOSTLY_UNIQUE]
+        path = _table_file(self._folder, name)
+        self._writers[name] = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating)
+        self.rows[name] = 0
 
     def append_totals(self) -> None:
         """Tables that only exist after the last batch."""
@@ -235,7 +254,7 @@ class _TableWriter:
 
 
 def _put_in_place(part: Path, target: Path) -> None:
-    """Swap a finished folder in. Both names of an interrupted swap end in .part and are swept, then parsed again."""
+    """Swap a finished folder in. What an interrupted swap leaves ends in .part: swept, then parsed again."""
     if target.exists():
         old = target.with_name(target.name + ".old.part")
         shutil.rmtree(old, ignore_errors=True)

@@ -75,7 +75,8 @@ def check_tables(
     folder = suites if suites is not None else workspace.shipped("expectations")
     words = _words(checked_at, lags)
     results: list[QualityResult] = []
-    with _silence(), _open(warehouse_file) as (source, tables):
+    tables = _list_tables(warehouse_file)
+    with _silence(), _open(warehouse_file) as source:
         for file in sorted(folder.glob("*.json")):
             suite = _read_suite(file, words)
             outcomes = _validate(source, suite, checked_at) if file.stem in tables else {}
@@ -129,11 +130,31 @@ def _silence() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@contextmanager
-def _open(warehouse_file: Path) -> Iterator[tuple[Any, set[str]]]:
-    """A data source on the file, opened read-only, and the names of its tables and views."""
-    import great_expectations as gx
+def _list_tables(warehouse_file: Path) -> set[str]:
     import sqlalchemy
+
+    from genai_audit import duckdb_dialect
+
+    engine = sqlalchemy.create_engine(
+        duckdb_dialect.url(warehouse_file), connect_args=duckdb_dialect.READ_ONLY
+    )
+    try:
+        inspector = sqlalchemy.inspect(engine)
+        return {*inspector.get_table_names(), *inspector.get_view_names()}
+    except sqlalchemy.exc.DBAPIError as error:
+        raise BadDataError(
+            f"The warehouse can't be opened to check it: {type(error.orig).__name__}.",
+            where=warehouse_file.name,
+            next_step="See that no other program has it open; `genai-audit rebuild` makes it again.",
+        ) from None
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _open(warehouse_file: Path) -> Iterator[Any]:
+    """Great Expectations' data source on the file; read-only, and closed afterwards."""
+    import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     from genai_audit import duckdb_dialect
@@ -147,18 +168,11 @@ def _open(warehouse_file: Path) -> Iterator[tuple[Any, set[str]]]:
         create_temp_table=False,
         kwargs={"connect_args": duckdb_dialect.READ_ONLY},
     )
-    engine = source.get_engine()
     try:
-        inspector = sqlalchemy.inspect(engine)
-        yield source, {*inspector.get_table_names(), *inspector.get_view_names()}
-    except sqlalchemy.exc.DBAPIError as error:
-        raise BadDataError(
-            f"The warehouse can't be opened to check it: {type(error.orig).__name__}.",
-            where=warehouse_file.name,
-            next_step="See that no other program has it open; `genai-audit rebuild` makes it again.",
-        ) from None
-    finally:
-        engine.dispose()
+        yield source
+    finally:  # two engines: one for assets, one for metrics; each holds the file
+        source.get_engine().dispose()
+        source.get_execution_engine().close()
 
 
 def _validate(source: Any, suite: Mapping[str, Any], checked_at: datetime) -> dict[str, Any]:
@@ -219,7 +233,7 @@ def _count(kind: str, result: Mapping[str, Any]) -> tuple[str | None, int | None
     if kind in COUNTING and result.get("observed_value") is not None:
         rows = int(result["observed_value"])
         return (f"{rows:,} rows or more" if rows == ROW_LIMIT else f"{rows:,} rows"), rows
-    if result.get("unexpected_count") is None:
+    if result.get("unexpected_count") is None or result.get("element_count") is None:
         return None, None
     failed, total = int(result["unexpected_count"]), int(result["element_count"])
     share = f" ({100 * failed / total:.2f} %)" if total else ""

@@ -56,8 +56,8 @@ def test_one_finding_a_person_label_and_day() -> None:
     found = run(rows)
     assert found.height == 4
     assert found.filter(pl.col("severity") == "high")["summary"].to_list() == [
-        "1 resource labelled Highly confidential (rank 30) read through Copilot or an agent for one account on "
-        "9 November 2026."
+        "1 resource labelled Highly confidential (rank 30) read through Copilot or an agent for one account "
+        "on 9 November 2026."
     ]
     most = found.filter(pl.col("measure") == 2).row(0, named=True)
     assert (most["severity"], most["subject_key"], most["subject_kind"]) == ("medium", "ps_1", "person")

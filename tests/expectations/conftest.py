@@ -32,7 +32,7 @@ def clean_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def check(clean_file: Path, checked_at: datetime, tmp_path: Path) -> Callable[..., list[QualityResult]]:
-    """`check(sql, *tables)`: results of these tables' suites after `sql` has changed a copy of the warehouse."""
+    """`check(sql, *tables)`: results of these suites after `sql` has changed a copy of the warehouse."""
 
     def run(sql: str, *tables: str, at: datetime = checked_at) -> list[QualityResult]:
         file = tmp_path / "warehouse.duckdb"

@@ -80,7 +80,8 @@ def test_a_planted_address_is_in_no_result_of_the_real_suites(
     texts = ("person_key", "record_id", "source", "operation", "user_type")
     sets = ", ".join(f"{column} = '{CANARY}'" for column in texts)
     results = check(
-        f"UPDATE stg_m365_event SET {sets} WHERE line_no = 1; UPDATE fct_finding SET summary = '{CANARY}', severity = '{CANARY}'",
+        f"UPDATE stg_m365_event SET {sets} WHERE line_no = 1;"
+        f"UPDATE fct_finding SET summary = '{CANARY}', severity = '{CANARY}'",
         "stg_m365_event", "fct_finding",
     )  # fmt: skip
     assert sum(one.status == "failed" for one in results) >= 4
@@ -95,9 +96,9 @@ def test_results_say_what_was_checked_and_how_much_failed(
         ("expect_column_values_to_be_in_set", {"column": "a", "value_set": [0, 1, 2]}),
     )
     assert result.as_row() == {
-        "run_id": "run-1", "checked_at": checked_at, "table_name": "t", "check_name": "check_0", "column_name": "a",
-        "severity": "critical", "status": "failed", "observed": "500 of 2,000 rows (25.00 %)", "failed_count": 500,
-        "note": NOTES,
+        "run_id": "run-1", "checked_at": checked_at, "table_name": "t", "check_name": "check_0",
+        "column_name": "a", "severity": "critical", "status": "failed",
+        "observed": "500 of 2,000 rows (25.00 %)", "failed_count": 500, "note": NOTES,
     }  # fmt: skip
 
 
@@ -150,10 +151,12 @@ def test_queries_know_the_time_of_the_check_and_the_documented_lags(
     results = run(
         "CREATE TABLE t AS SELECT 1 AS a",
         query(
-            "SELECT a FROM {batch} WHERE CAST('$checked_at' AS TIMESTAMP) <> TIMESTAMP '2026-11-24 12:00:00' LIMIT 1000"
+            "SELECT a FROM {batch} WHERE CAST('$checked_at' AS TIMESTAMP) <> TIMESTAMP '2026-11-24 12:00:00'"
+            " LIMIT 1000"
         ),
         query(
-            "SELECT t.a FROM {batch} AS t JOIN $documented_lags ON documented.source = 'a' WHERE lag_hours <> 36 LIMIT 1000"
+            "SELECT t.a FROM {batch} AS t JOIN $documented_lags ON documented.source = 'a'"
+            " WHERE lag_hours <> 36 LIMIT 1000"
         ),
     )
     assert [one.status for one in results] == ["passed", "passed"]

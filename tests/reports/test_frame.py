@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_language_title_and_landmarks(page: tuple[str, Page]) -> None:
 def test_headings_never_skip_a_level(page: tuple[str, Page]) -> None:
     levels = [level for level, _ in page[1].headings]
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(text.strip() for _, text in page[1].headings)
 
 

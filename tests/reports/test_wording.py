@@ -18,9 +18,10 @@ from genai_audit.reporting.passports import read_passport
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (None, "no data"), ("", "no data"), (True, "yes"), (False, "no"), (0, "0"), (12345, "12,345"), (4.0, "4"),
-        (4.25, "4.2"), (Decimal("1234.5"), "1,234.5"), (date(2026, 11, 2), "2 November 2026"),
-        (datetime(2026, 11, 22, 9, 5, tzinfo=UTC), "22 November 2026, 09:05 UTC"), ("a\nb", "a b"), ("a\x00b", "a‹U+0000›b"),
+        (None, "no data"), ("", "no data"), (True, "yes"), (False, "no"), (0, "0"), (12345, "12,345"),
+        (4.0, "4"), (4.25, "4.2"), (Decimal("1234.5"), "1,234.5"), (date(2026, 11, 2), "2 November 2026"),
+        (datetime(2026, 11, 22, 9, 5, tzinfo=UTC), "22 November 2026, 09:05 UTC"),
+        ("a\nb", "a b"), ("a\x00b", "a‹U+0000›b"),
     ],
 )  # fmt: skip
 def test_values_are_said(value: object, said: str) -> None:

@@ -18,8 +18,8 @@ def file(tmp_path: Path) -> Path:
     with duckdb.connect(str(file)) as connection:
         connection.execute(
             "CREATE TABLE numbers AS SELECT range::INTEGER AS n, 'x' AS word, DATE '2026-11-01' AS day,"
-            " TIMESTAMPTZ '2026-11-01 00:00:00Z' AS instant, true AS is_x, 1.5::DECIMAL(9, 2) AS price, [1, 2] AS list"
-            " FROM range(10); CREATE VIEW evens AS FROM numbers WHERE n % 2 = 0;"
+            " TIMESTAMPTZ '2026-11-01 00:00:00Z' AS instant, true AS is_x, 1.5::DECIMAL(9, 2) AS price,"
+            " [1, 2] AS list FROM range(10); CREATE VIEW evens AS FROM numbers WHERE n % 2 = 0;"
             " CREATE SCHEMA other; CREATE TABLE other.inner_table (a INTEGER)"
         )
     return file

@@ -130,10 +130,12 @@ def count_in_window(rows: pl.DataFrame, span: timedelta) -> pl.DataFrame:
     both ends included. Adding up what begins and ends costs a sort; a window sliding over every row costs
     the square for an agent that reads a whole library.
     """
-    pair = ["person", "resource_key"]
-    gap = pl.col("occurred_at").diff().over(pair)
-    rows = rows.sort(*pair, "occurred_at").with_columns((gap.is_null() | (gap > span)).alias("is_start"))
-    rows = rows.with_columns(pl.col("is_start").shift(-1).over(pair).fill_null(True).alias("is_last"))
+    pair = ("person", "resource_key")
+    rows = rows.sort(*pair, "occurred_at")
+    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in pair)
+    is_near = pl.col("occurred_at").diff() <= span
+    rows = rows.with_columns((~(is_same & is_near)).fill_null(True).alias("is_start"))
+    rows = rows.with_columns(pl.col("is_start").shift(-1, fill_value=True).alias("is_last"))
     starts = rows.select("person", "occurred_at", pl.col("is_start").cast(pl.Int64).alias("change"))
     ends = rows.filter("is_last").select(
         "person", pl.col("occurred_at") + span, pl.lit(-1, pl.Int64).alias("change")
@@ -141,7 +143,7 @@ def count_in_window(rows: pl.DataFrame, span: timedelta) -> pl.DataFrame:
     present = (
         pl.concat([starts, ends])
         .sort("person", "occurred_at", "change", descending=[False, False, True])
-        .with_columns(pl.col("change").cum_sum().over("person").alias("in_window"))
+        .with_columns(pl.col("change").cum_sum().alias("in_window"))  # a person's changes add up to 0
         .group_by("person", "occurred_at")
         .agg(pl.col("in_window").max())
     )

@@ -104,12 +104,12 @@ def pick_record_ids() -> pl.Expr:
 
 
 def fold_population(
-    rows: pl.DataFrame, active: pl.DataFrame, chosen: Mapping[str, Any], severity: str, table: str, words: str,
-    part: str,
+    rows: pl.DataFrame, active: pl.DataFrame, chosen: Mapping[str, Any], severity: str, table: str,
+    words: str, part: str,
 ) -> tuple[list[Lead], pl.DataFrame]:  # fmt: skip
     """One finding in place of many on days on which more than a share of all active persons fire.
 
-    `rows` (person, person_key, occurred_day, record_ids) are the findings to be, `active` the persons of each
+    `rows` (person, person_key, occurred_day, record_ids) are the findings to be, `active` the persons of a
     day. Returns the joined findings, and the rows of the other days (facts/detections.md §1.2 rule 12).
     """
     crowded = find_population_days(rows, active, chosen["population_share"], chosen["population_persons"])
@@ -118,12 +118,13 @@ def fold_population(
         joined = rows.filter(pl.col("occurred_day") == day)
         persons = joined["person"].n_unique()
         summary = (
-            f"{write_count(persons, 'account')} of {present:,} active on {write_day(day)} {words}: one finding "
-            "for all, because so many on one day point to a launch, a class or a changed setting."
+            f"{write_count(persons, 'account')} of {present:,} active on {write_day(day)} {words}: one "
+            "finding for all, because so many on one day point to a launch, a class or a changed setting."
         )
         counts = {"persons": persons, "active_persons": present, "findings_joined": joined.height}
         firsts = joined.select("person", pl.col("record_ids").list.first()).sort(pl.all())["record_ids"]
-        records, expected = firsts.unique(maintain_order=True).to_list(), present * chosen["population_share"]
+        records = firsts.unique(maintain_order=True).to_list()
+        expected = present * chosen["population_share"]
         leads.append(Lead("population", "all accounts", day, severity, summary, persons, expected, table,
                           records, counts, part))  # fmt: skip
     return leads, rows.filter(~pl.col("occurred_day").is_in(list(crowded)))

@@ -22,10 +22,9 @@ PARAMS = {"web_grounded": "downgrade", "population_share": 0.05, "population_per
 
 
 def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
-    """One finding a person and day (messages), one a resource (measure = persons who met it).
+    """One finding a person and day (measure = flagged turns), one a resource (measure = persons).
 
-    A field that stands in no record can't be judged: what the other one shows is still reported, and with
-    nothing to report the answer is NotEvaluatedError.
+    What one field shows is reported when the other is in no record; nothing to show is then NotEvaluatedError.
     """
     chosen = finding.merge_params(NAME, PARAMS, params, web_grounded=("downgrade", "keep", "drop"))
     turns = finding.require_rows(frames, "fct_interaction", "no interaction in the data")
@@ -92,8 +91,8 @@ def _judge_resources(accesses: pl.DataFrame) -> Iterator[finding.Lead]:
             f"to Copilot; {finding.write_count(row['persons'], 'person')} met it, first on "
             f"{finding.write_day(row['first_day'])}, last on {finding.write_day(row['last_day'])}."
         )
-        counts = {name: row[name] for name in ("persons", "records")}
         subject = row["resource_key"] or finding.UNIDENTIFIED
+        counts = {"persons": row["persons"], "records": row["records"]}
         yield finding.Lead("resource", subject, row["first_day"], "high", summary, row["persons"], None,
                            TABLES[1], row["record_ids"], counts, window="")  # fmt: skip
 
@@ -107,13 +106,12 @@ DETECTION = Detection(
     params=PARAMS,
     innocent_explanations=(
         "Teaching or research on security or AI, and papers about prompt injection.",
-        "Fiction and role play.",
-        "An error of the classifier, often with text from a web page.", "A maker testing an agent.",
+        "Fiction, role play, or a maker testing an agent.",
+        "An error of the classifier, often with text from a web page.",
     ),
     blind_spots=(
         "A record without the field was not evaluated; it is not a record without a flag.",
-        "The flag shows neither intent nor success.",
-        "A flag may stand on a response: the record of a message does not tell them apart here.",
+        "The flag shows neither intent nor success, and may stand on a response rather than a prompt.",
         "An empty resource list is not proof that nothing was read (seen July to August 2025).",
     ),
     runbook=(

@@ -55,6 +55,10 @@ class Answer:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def where(self, column: str, value: Any) -> Answer:
+        """The rows with this value; missing stays missing."""
+        return Answer([row for row in self.rows if row[column] == value], self.is_missing)
+
     @property
     def first(self) -> dict[str, Any]:
         return self.rows[0] if self.rows else {}

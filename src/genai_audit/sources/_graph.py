@@ -159,12 +159,13 @@ def _translate_sign_in(error: Exception) -> Exception:
     """What a failed sign-in means. Entra's code is kept, its sentence is not: it may hold identifiers."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return _untrusted("the sign-in service")
-    response = getattr(error, "response", None)
+    cause = error.__cause__ or error  # azure.identity wraps what went wrong on the way to Entra
+    response = getattr(error, "response", None) or getattr(cause, "response", None)
     status = int(getattr(response, "status_code", 0) or 0)
-    code = re.search(r"AADSTS\d+", str(error))
-    is_final = isinstance(error, ClientAuthenticationError | ValueError) and status not in (408, 429)
-    if not is_final or status >= 500 or "temporarily_unavailable" in str(error):
+    is_answer = isinstance(cause, ClientAuthenticationError | ValueError)  # ValueError: no such tenant
+    if not is_answer or status >= 500 or status in (408, 429) or "temporarily_unavailable" in str(error):
         return TransientError("the sign-in service did not answer properly", status)
+    code = re.search(r"AADSTS\d+", str(error))
     return ConfigurationError(
         f"Entra refused the sign-in{f' ({code.group()})' if code else ''}.",
         where="genai-audit.toml [tenant]",
@@ -339,6 +340,11 @@ def _distrust(what: str) -> ProtocolError:
 # --- Wiring
 
 
+async def _refuse_redirect(response: httpx.Response) -> None:
+    if response.is_redirect:
+        raise _distrust("it sends us elsewhere")
+
+
 @asynccontextmanager
 async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     """A Graph of its own: nothing in it is shared with another thread or event loop."""
@@ -348,7 +354,10 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     if tenant.ca_bundle:
         trust.load_verify_locations(cafile=tenant.ca_bundle)
     client = httpx.AsyncClient(
-        verify=trust, timeout=limits.request_timeout_seconds, trust_env=host not in _LOOPBACK
+        verify=trust,
+        timeout=limits.request_timeout_seconds,
+        trust_env=host not in _LOOPBACK,
+        event_hooks={"response": [_refuse_redirect]},
     )
     # The SDK wraps these in a transport of its own that doesn't pass a close on.
     sockets = [client._transport, *client._mounts.values()]

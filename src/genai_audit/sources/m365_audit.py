@@ -5,8 +5,8 @@ which application, which files and labels were accessed, whether an attack was f
 rules that matched, of sensitivity labels that were set or removed, and of settings that were changed.
 
 Does not contain: what was asked or answered (the text lives elsewhere, and the permission that would give it
-is refused); use of AI tools that Microsoft does not see (unmanaged devices and browsers); what happened before
-auditing was on. Records arrive late, Copilot's by two to three days, and the service may return fewer than it
+is refused); use of AI tools that Microsoft does not see (unmanaged devices and browsers); what happened while
+auditing was off. Records arrive late (Copilot's two to three days), and the service may return fewer than it
 holds. No record is no proof of no use (facts/m365.md §8).
 
 Audit (Standard) keeps 180 days. A tenant may submit some 200 queries in 24 hours, shared by all its tools.
