@@ -28,7 +28,7 @@ SELECT line_no, body IS NOT NULL AS is_readable, concat(
     ',"objectId":', coalesce(part[14], 'null'), ',"dataType":', coalesce(part[15], 'null'),
     ',"auditData":', coalesce(body, '{}'), '}') AS line
 FROM (
-  SELECT line_no, part, CASE WHEN TRY(json_type(found)) <> 'OBJECT' THEN NULL
+  SELECT line_no, part, CASE WHEN TRY(json_type(found)) IS DISTINCT FROM 'OBJECT' THEN NULL
     WHEN json_type(found, '$.dynamicProperties') = 'OBJECT' THEN found -> '$.dynamicProperties' ELSE found END AS body
   FROM (
     SELECT line_no, part, CASE WHEN starts_with(found, '"') THEN found::JSON ->> '$' ELSE found END AS found

@@ -59,7 +59,7 @@ BREAKS: dict[str, list[Break]] = {
     ],
     "stg_vle_use": [
         ("SET record_kind = 'thing' WHERE line_no = 1", "record_kind_is_a_known_word", CRITICAL, 60),
-        ("SET quantity = -1 WHERE line_no = 1", "quantities_are_not_negative", CRITICAL, 60),
+        ("SET quantity = -1 WHERE line_no = 1", "quantities_are_not_negative", WARNING, 60),
     ],
     "stg_field_drift": [
         ("INSERT INTO {t} VALUES ('p', 'm365_audit', 261, 'NewField', 0)", "keys_are_present", CRITICAL, 1),

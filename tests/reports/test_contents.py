@@ -118,7 +118,10 @@ def test_external_tools_have_status_and_a_chart_with_gaps(pages: dict[str, str])
 
 def test_only_the_newest_quality_results_are_shown(pages: dict[str, str]) -> None:
     rows = Page(pages["compliance_audit"]).table("Quality checks that failed or could not be evaluated").rows
-    assert [row[1] for row in rows[1:]] == ["row count against its own history", "prompt_attack_flag"]
+    assert [row[1] for row in rows[1:]] == [
+        "row count against its own history (record_count)",
+        "prompt attack flag",
+    ]
     assert "old check" not in pages["compliance_audit"]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from genai_audit.calendars import Window
+from genai_audit.demo._audit_log import RefusedError
 from genai_audit.demo.tenant import Faults, PretendTenant
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.registry import RawPage, SourceContext, sources
@@ -279,7 +280,7 @@ def test_a_query_that_fails_twice_is_an_error_and_leaves_no_state(tmp_path: Path
 
 def test_a_stuck_query_is_given_up_at_the_deadline_and_resumed_by_the_next_run(tmp_path: Path) -> None:
     with setting_of(tmp_path, make_records(5), polls_until_ready=2) as setting:
-        with pytest.raises(SourceUnavailableError, match="Out of time after 0.01 minutes"):
+        with pytest.raises(SourceUnavailableError, match=r"Out of time after 0\.01 minutes"):
             setting.pull(deadline_minutes=0.01, poll_seconds=60)
         assert len(setting.state_files) == 1
         pulled = setting.pull()
@@ -343,6 +344,22 @@ def test_a_record_that_is_not_json_does_not_hide_the_others(tmp_path: Path) -> N
         pulled = setting.pull()
         assert sorted(pulled.records) == truth(records)
         assert pulled.facts["outcome"] == "complete"
+
+
+def test_a_service_that_does_not_know_top_is_read_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = PretendTenant._records
+
+    async def refuse_top(tenant: PretendTenant, request: Any, number: int) -> Any:
+        if "$top" in request.query_params and "$skiptoken" not in request.query_params:
+            raise RefusedError(400, "BadRequest", "The query option $top is not supported.")
+        return await answer(tenant, request, number)
+
+    monkeypatch.setattr(PretendTenant, "_records", refuse_top)
+    records = make_records(35)
+    with setting_of(tmp_path, records) as setting:
+        assert setting.pull().records == [raw for _, raw in records]
 
 
 # Counts that disagree

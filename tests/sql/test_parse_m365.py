@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -409,6 +411,42 @@ def test_names_paths_and_addresses_are_in_no_table(parse: Parse) -> None:
     rows = parse(record, mail)
     assert rows["stg_dlp_event"]
     assert canary.lower() not in str(rows).lower()
+
+
+ODD: list[Any] = [None, True, 42, -1, 1e300, "", " ", "x", "-5", "infinity", "epoch", "9999-12-31T23:59:59", [], [None], [[1]],
+                  {}, {"Id": {}}, "[1", '{"a":', '"', "[]", "{}", "\u00c4\u00df \u0130", "a\u0001b", "\\u0022"]  # fmt: skip
+
+
+def mutate(value: Any, chance: random.Random) -> Any:
+    """The same JSON with one node somewhere replaced by something odd."""
+    value = copy.deepcopy(value)
+    node, keys = value, []
+    while isinstance(node, dict | list) and node and (not keys or chance.random() < 0.7):
+        keys.append(chance.choice(list(node) if isinstance(node, dict) else range(len(node))))
+        parent, node = node, node[keys[-1]]
+    parent[keys[-1]] = copy.deepcopy(chance.choice(ODD))
+    return value
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_odd_values_are_survived_and_every_line_is_accounted_for(parse: Parse, seed: int) -> None:
+    chance = random.Random(seed)
+    fields = {"PolicyDetails": [evaluation("Changed", logged=ENFORCED), ENFORCED], "SiteUrl": "https://x.example/a.b", "Id": "i"}
+    samples = [
+        body(AppIdentity={"AppId": "7"}, **event(
+            AccessedResources=[fields], Messages=[{"Id": "1", "isPrompt": True}], AISystemPlugin=[{"Id": "x"}],
+            ModelTransparencyDetails=[{"ModelName": "m"}], DLPEvaluationDeferred=1, ThreadId="t")),
+        dlp(), dlp(RecordType=63, EndpointMetaData={"EnforcementMode": 1}, PolicyMatchInfo={"PolicyName": "p"}, TargetUrl="https://a"),
+        dlp(RecordType=83, SensitivityLabelEventData={"LabelEventType": 1, "ActionSource": 1}, Common={"ApplicationName": "Word"}),
+        dlp(RecordType=325),
+    ]  # fmt: skip
+    layouts = list(LAYOUTS.values())[:4]
+    records = [
+        chance.choice(layouts)(mutate(chance.choice(samples), chance) | {"Id": f"r{number}"}) for number in range(400)
+    ]
+    rows = parse(*records)
+    unusable = {row["line_no"] for row in rows["stg_parse_problem"] if row["problem"] in ("no_record_id", "no_time")}
+    assert {row["line_no"] for row in rows["stg_m365_event"]} | unusable == set(range(1, 401))
 
 
 def read_sample(path: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ PARAMS = {"web_grounded": "downgrade", "population_share": 0.05, "population_per
 def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.DataFrame:
     """One finding a person and day (measure = flagged turns), one a resource (measure = persons).
 
-    What one field shows is reported when the other is in no record; nothing to show is then NotEvaluatedError.
+    What one field shows is told when the other is in no record; nothing to tell is then NotEvaluatedError.
     """
     chosen = finding.merge_params(NAME, PARAMS, params, web_grounded=("downgrade", "keep", "drop"))
     turns = finding.require_rows(frames, "fct_interaction", "no interaction in the data")

@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+# Up to the next bracket that is not inside a string, without ever going back.
+_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
 _LIST = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\[")
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_SCALAR = re.compile(rb"[^,\]}\s]+")
+_SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^",\]}\s]+', re.DOTALL)
 
 
 class NotAPageError(ValueError):
@@ -112,17 +114,22 @@ def _cut(body: bytes, cursor: int, expected: list[Any]) -> tuple[list[bytes], li
 
 
 def _end_of_value(body: bytes, start: int) -> int:
-    if body[start : start + 1] not in (b"{", b"[", b'"'):
-        scalar = _SCALAR.match(body, start)
-        if scalar is None:
-            raise NotAPageError
-        return scalar.end()
-    depth = 0
-    for token in _TOKEN.finditer(body, start):
-        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token.group(), 0)
+    if body[start : start + 1] not in (b"{", b"["):
+        return _match(_SCALAR, body, start).end()
+    depth, cursor = 0, start
+    while True:
+        found = _match(_BRACKET, body, cursor)
+        cursor = found.end()
+        depth += 1 if found.group(1) in (b"{", b"[") else -1
         if depth == 0:
-            return token.end()
-    raise NotAPageError
+            return cursor
+
+
+def _match(pattern: re.Pattern[bytes], body: bytes, cursor: int) -> re.Match[bytes]:
+    found = pattern.match(body, cursor)
+    if found is None:
+        raise NotAPageError
+    return found
 
 
 def _skip(body: bytes, cursor: int) -> int:

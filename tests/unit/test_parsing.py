@@ -1,0 +1,153 @@
+"""parsing.py: a parsed package is a pure function of its package, whole or absent, and never trusted unchecked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from builders import copilot_record, land, make_settings, make_workspace
+from hypothesis import given
+from hypothesis import settings as law
+from hypothesis import strategies as st
+
+from genai_audit import parsing
+from genai_audit.errors import IntegrityError
+from genai_audit.landing import RECORDS, Package, package_folder
+from genai_audit.privacy.pseudonyms import DOMAINS, pseudonym
+from genai_audit.settings import Settings
+from genai_audit.workspace import Workspace
+
+Landed = tuple[Workspace, Package, Settings]
+
+
+@pytest.fixture
+def landed(tmp_path: Path) -> Landed:
+    workspace = make_workspace(tmp_path)
+    settings = make_settings(workspace, "[limits]\nbatch_records = 100\n")
+    package = land(workspace, [copilot_record(record_id=f"r{number}") for number in range(250)])
+    return workspace, package, settings
+
+
+def parse(landed: Landed) -> parsing.ParsedPackage:
+    workspace, package, settings = landed
+    return parsing.parse_package(workspace, package, settings, workspace.read_key())
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_batches_are_joined_in_order(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "SLICE_RECORDS", 50)
+    sealed = parse(landed)
+    assert sealed.tables["stg_interaction"]["rows"] == 250
+    table = pq.read_table(parsing.check_seal(*landed[:2])["stg_interaction"])
+    assert table["line_no"].to_pylist() == list(range(1, 251))
+    assert table["record_id"].to_pylist() == [f"r{number}" for number in range(250)]
+
+
+def test_the_same_package_gives_the_same_bytes(landed: Landed) -> None:
+    assert parse(landed) == parse(landed)
+
+
+def test_an_empty_package_has_all_tables(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    empty = (workspace, land(workspace, []), make_settings(workspace))
+    sealed = parse(empty)
+    assert {table["rows"] for table in sealed.tables.values()} == {0}
+    assert len(parsing.check_seal(*empty[:2])) == 8
+
+
+def test_drift_is_counted_over_all_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "SLICE_RECORDS", 50)
+    workspace = make_workspace(tmp_path)
+    package = land(workspace, [copilot_record(record_id=f"r{n}", body={"Novelty": n}) for n in range(250)])
+    parse((workspace, package, make_settings(workspace, "[limits]\nbatch_records = 100\n")))
+    rows = pq.read_table(parsing.check_seal(workspace, package)["stg_field_drift"]).to_pylist()
+    assert [(row["field_name"], row["record_count"]) for row in rows] == [("Novelty", 250)]
+
+
+def test_parse_all_parses_once(landed: Landed) -> None:
+    workspace, package, settings = landed
+    key = workspace.read_key()
+    assert len(parsing.parse_all(workspace, [package], settings, key)) == 1
+    assert parsing.is_parsed(workspace, package)
+    assert parsing.parse_all(workspace, [package], settings, key) == []
+    assert len(parsing.parse_all(workspace, [package], settings, key, again=True)) == 1
+
+
+def test_another_parser_does_not_parse_again(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = parse(landed)
+    monkeypatch.setattr(parsing, "hash_parser", lambda family: "0" * 64)
+    workspace, package, settings = landed
+    assert parsing.parse_all(workspace, [package], settings, workspace.read_key()) == []
+    assert parsing.read_seal(workspace, package) == first
+
+
+def test_nothing_is_left_of_a_failed_parse(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, package, _ = landed
+
+    def fail(*_: object) -> None:
+        raise duckdb.Error("out of memory")
+
+    monkeypatch.setattr(parsing, "_run_family", fail)
+    with pytest.raises(duckdb.Error):
+        parse(landed)
+    assert not parsing.is_parsed(workspace, package)
+    assert list(workspace.tmp.iterdir()) == []
+
+
+def test_files_are_private(landed: Landed) -> None:
+    parse(landed)
+    folder = parsing.parsed_folder(*landed[:2])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_a_flipped_byte_in_a_table_is_refused(landed: Landed) -> None:
+    parse(landed)
+    flip_byte(parsing.parsed_folder(*landed[:2]) / "stg_interaction.parquet")
+    with pytest.raises(IntegrityError, match="altered"):
+        parsing.check_seal(*landed[:2])
+
+
+def test_a_flipped_byte_in_landing_is_refused(landed: Landed) -> None:
+    workspace, package, _ = landed
+    flip_byte(package_folder(workspace, package) / RECORDS)
+    with pytest.raises(IntegrityError):
+        parse(landed)
+    assert not parsing.is_parsed(workspace, package)
+
+
+@pytest.mark.parametrize("name", ["seal.json", "stg_dlp_event.parquet"])
+def test_a_missing_file_is_refused(landed: Landed, name: str) -> None:
+    parse(landed)
+    (parsing.parsed_folder(*landed[:2]) / name).unlink()
+    with pytest.raises(IntegrityError):
+        parsing.check_seal(*landed[:2])
+
+
+@pytest.mark.parametrize("key", ["package_id", "landed_sha256"])
+def test_another_packages_seal_is_refused(landed: Landed, key: str) -> None:
+    parse(landed)
+    path = parsing.parsed_folder(*landed[:2]) / "seal.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {key: "other"}))
+    with pytest.raises(IntegrityError, match="other landed records"):
+        parsing.check_seal(*landed[:2])
+
+
+@law(max_examples=200, deadline=None)
+@given(st.text(min_size=1), st.sampled_from(DOMAINS), st.binary(min_size=32, max_size=32))
+def test_sql_makes_the_same_tokens_as_python(identity: str, domain: str, key: bytes) -> None:
+    connection = CONNECTION
+    connection.execute("SET VARIABLE inner_pad = $1", [bytes(b ^ 0x36 for b in key.ljust(64, b"\0"))])
+    connection.execute("SET VARIABLE outer_pad = $1", [bytes(b ^ 0x5C for b in key.ljust(64, b"\0"))])
+    connection.execute("CREATE OR REPLACE TEMP TABLE name AS SELECT $1 AS domain, $2 AS name", [domain, identity])
+    token, is_plain = connection.execute("SELECT token, is_plain(name) FROM make_tokens('name')").fetchall()[0]
+    assert token == (pseudonym(key, domain, identity) if is_plain else "python")
+    assert is_plain == (identity.isascii() and identity.isprintable() and identity.strip() == identity) or "\x20" < identity
