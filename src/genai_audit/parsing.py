@@ -160,19 +160,19 @@ def _run_family(
     return writer.rows
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, package: Package, key: bytes) -> None:
-    """Everything the SQL may know besides the lines: whose they are, and how names become pseudonyms.
-
-    The two pads are HMAC's (RFC 2104); sql/parse/macros.sql does the hashing.
-    """
+def make_pads(key: bytes) -> dict[str, bytes]:
+    """The two pads of HMAC-SHA-256 (RFC 2104), as sql/parse/macros.sql wants them."""
     block = key.ljust(64, b"\0")
-    variables: dict[str, str | bytes] = {
-        "source": package.source,
-        "package_id": package.package_id,
+    return {
         "inner_pad": bytes(byte ^ 0x36 for byte in block),
         "outer_pad": bytes(byte ^ 0x5C for byte in block),
     }
-    for name, value in variables.items():
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection, package: Package, key: bytes) -> None:
+    """Everything the SQL may know besides the lines: whose they are, and how names become pseudonyms."""
+    values: dict[str, str | bytes] = {"source": package.source, "package_id": package.package_id}
+    for name, value in {**values, **make_pads(key)}.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
     def python_token(domain: str, identity: str) -> str:

@@ -75,7 +75,11 @@ LAYOUTS = {
     "wrapped": lambda data: envelope({"@odata.type": "#x", "dynamicProperties": data}),
     "text": lambda data: envelope(json.dumps(data)),
     "wrapped text": lambda data: envelope(json.dumps({"dynamicProperties": data})),
-    "export": lambda data: {"RecordId": "outer-id", "CreationDate": "7/1/2026 11:30:00 PM", "AuditData": data},
+    "export": lambda data: {
+        "RecordId": "outer-id",
+        "CreationDate": "7/1/2026 11:30:00 PM",
+        "AuditData": data,
+    },
     "bare": lambda data: data,
 }
 
@@ -98,7 +102,8 @@ def test_times_are_utc_and_days_are_uk_days(parse: Parse) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-24T06:54:24.1234567Z ", "2026-01-24T06:54:24", "1/24/2026 6:54:24 AM", "01/24/2026 06:54"]
+    "text",
+    ["2026-01-24T06:54:24.1234567Z ", "2026-01-24T06:54:24", "1/24/2026 6:54:24 AM", "01/24/2026 06:54"],
 )
 def test_outer_times_are_the_fallback(parse: Parse, text: str) -> None:
     data = {key: value for key, value in body().items() if key != "CreationTime"}
@@ -107,9 +112,17 @@ def test_outer_times_are_the_fallback(parse: Parse, text: str) -> None:
 
 
 def test_audit_data_wins_over_outer_columns(parse: Parse) -> None:
-    outer = {"operation": "Other", "userId": "other@westbridge.example", "auditLogRecordType": "exchangeAdmin"}
+    outer = {
+        "operation": "Other",
+        "userId": "other@westbridge.example",
+        "auditLogRecordType": "exchangeAdmin",
+    }
     row = only(parse(envelope(body(), **outer))["stg_m365_event"])
-    assert (row["record_id"], row["operation"], row["record_type"]) == (body()["Id"], "CopilotInteraction", 261)
+    assert (row["record_id"], row["operation"], row["record_type"]) == (
+        body()["Id"],
+        "CopilotInteraction",
+        261,
+    )
     assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")  # type: ignore[attr-defined]
 
 
@@ -124,7 +137,12 @@ def test_outer_columns_fill_what_the_body_lacks(parse: Parse) -> None:
 def test_numbers_may_be_strings(parse: Parse) -> None:
     rows = parse(body(RecordType="261", UserType="10", **event(DLPEvaluationDeferred="5")))
     row = only(rows["stg_interaction"])
-    assert (row["record_type"], row["user_type"], row["is_guest"], row["dlp_deferred_mask"]) == (261, "guest", True, 5)
+    assert (row["record_type"], row["user_type"], row["is_guest"], row["dlp_deferred_mask"]) == (
+        261,
+        "guest",
+        True,
+        5,
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,12 +182,22 @@ def test_studio_runtime_without_messages_counts_as_activity(parse: Parse) -> Non
 def test_a_jailbreak_in_the_third_message_is_seen(parse: Parse) -> None:
     messages = [{"Id": str(n), "isPrompt": True, "JailbreakDetected": n == 3} for n in (1, 2, 3)]
     rows = parse(body(1, **event(Messages=messages)), body(2))["stg_interaction"]
-    assert [(row["has_jailbreak"], row["has_jailbreak_field"]) for row in rows] == [(True, True), (False, False)]
+    assert [(row["has_jailbreak"], row["has_jailbreak_field"]) for row in rows] == [
+        (True, True),
+        (False, False),
+    ]
 
 
 def test_an_injection_in_any_resource_is_seen(parse: Parse) -> None:
-    rows = parse(body(**event(AccessedResources=[{"Id": "a", "XPIADetected": False}, {"Id": "b", "XPIADetected": True}])))
-    assert (only(rows["stg_interaction"])["has_xpia"], only(rows["stg_interaction"])["has_xpia_field"]) == (True, True)
+    rows = parse(
+        body(
+            **event(AccessedResources=[{"Id": "a", "XPIADetected": False}, {"Id": "b", "XPIADetected": True}])
+        )
+    )
+    assert (only(rows["stg_interaction"])["has_xpia"], only(rows["stg_interaction"])["has_xpia_field"]) == (
+        True,
+        True,
+    )
     assert [row["has_xpia"] for row in rows["stg_resource_access"]] == [False, True]
 
 
@@ -187,13 +215,17 @@ def test_app_identity_may_be_an_object(parse: Parse) -> None:
 
 
 def test_web_search_and_model(parse: Parse) -> None:
-    record = body(**event(AISystemPlugin=[{"Id": "BingWebSearch"}], ModelTransparencyDetails=[{}, {"ModelName": "m"}]))
+    record = body(
+        **event(AISystemPlugin=[{"Id": "BingWebSearch"}], ModelTransparencyDetails=[{}, {"ModelName": "m"}])
+    )
     row = only(parse(record)["stg_interaction"])
     assert (row["has_web_search"], row["model_name"]) == (True, "m")
 
 
 def test_keys_in_other_capitals_are_read_and_reported(parse: Parse) -> None:
-    record = body(CopilotEventData={"apphost": "Word", "threadID": "19:x", "messages": [{"Id": "1", "isPrompt": True}]})
+    record = body(
+        CopilotEventData={"apphost": "Word", "threadID": "19:x", "messages": [{"Id": "1", "isPrompt": True}]}
+    )
     rows = parse(record)
     row = only(rows["stg_interaction"])
     assert (row["app_host"], row["prompt_count"]) == ("Word", 1)
@@ -225,14 +257,20 @@ def test_a_resource_has_one_token(parse: Parse, fields: dict[str, Any], name: st
         ("https://www.bbc.co.uk/news", "www.bbc.co.uk", "web", None),
     ],
 )  # fmt: skip
-def test_sites_become_token_and_type(parse: Parse, url: str, site: str, site_type: str, kind: str | None) -> None:
+def test_sites_become_token_and_type(
+    parse: Parse, url: str, site: str, site_type: str, kind: str | None
+) -> None:
     row = only(parse(resource(SiteUrl=url))["stg_resource_access"])
     assert row["site_key"] == pseudonym(parse.key, "site", site)  # type: ignore[attr-defined]
     assert (row["site_type"], row["resource_type"]) == (site_type, kind)
 
 
 def test_resource_words_are_normalised(parse: Parse) -> None:
-    fields = {"Type": "http://schema.skype.com/HyperLink", "SensitivityLabelId": LABEL.upper(), "Status": "Success"}
+    fields = {
+        "Type": "http://schema.skype.com/HyperLink",
+        "SensitivityLabelId": LABEL.upper(),
+        "Status": "Success",
+    }
     row = only(parse(resource(**fields))["stg_resource_access"])
     assert (row["resource_type"], row["label_id"], row["action"]) == ("HyperLink", LABEL, "read")
     assert (row["access_status"], row["site_type"], row["resource_no"]) == ("success", "other", 1)
@@ -289,12 +327,17 @@ def test_policy_details_decide_by_the_table(parse: Parse, as_text: bool) -> None
 
 def test_an_audit_log_may_be_escaped_twice(parse: Parse) -> None:
     log = json.dumps({"PolicyDetails": [ENFORCED]}).replace('"', "\\u0022")
-    row = only(parse(resource(PolicyDetails=[evaluation("Changed") | {"AuditLog": log}]))["stg_resource_access"])
+    row = only(
+        parse(resource(PolicyDetails=[evaluation("Changed") | {"AuditLog": log}]))["stg_resource_access"]
+    )
     assert row["policy_outcome"] == "blocked"
 
 
 def dlp(**changes: Any) -> dict[str, Any]:
-    rules = [{"RuleName": "low", "Severity": "Low", "RuleMode": "Enable"}, {"RuleName": "high", "Severity": "High"}]
+    rules = [
+        {"RuleName": "low", "Severity": "Low", "RuleMode": "Enable"},
+        {"RuleName": "high", "Severity": "High"},
+    ]
     return {
         "Id": "d", "RecordType": 11, "CreationTime": "2026-07-01T10:00:00", "Operation": "DLPRuleMatch",
         "UserId": "DlpPolicyEventBasedAssistant", "UserType": 4, "Workload": "OneDrive", "IncidentId": "i",
@@ -329,7 +372,9 @@ def test_endpoint_dlp_keeps_the_host_only(parse: Parse, fields: dict[str, Any]) 
 
 def test_a_labelled_mail_is_a_label_event_and_no_dlp_hit(parse: Parse) -> None:
     zero = "00000000-0000-0000-0000-000000000000"
-    mail = dlp(RecordType=13, Operation="MipLabel", PolicyDetails=[{"PolicyId": zero, "Rules": [{"RuleId": LABEL}]}])
+    mail = dlp(
+        RecordType=13, Operation="MipLabel", PolicyDetails=[{"PolicyId": zero, "Rules": [{"RuleId": LABEL}]}]
+    )
     twin = {"Id": "e", "RecordType": 43, "CreationTime": "2026-07-01T10:00:00", "Operation": "MipLabel", "UserId": "a@b.example",
             "LabelId": LABEL.upper(), "ApplicationMode": "Privileged", "ItemName": "A subject"}  # fmt: skip
     rows = parse(mail, twin)
@@ -355,7 +400,12 @@ def test_label_words(parse: Parse, operation: str, data: dict[str, Any], change:
     record = {"Id": "l", "RecordType": 83, "CreationTime": "2026-07-01T10:00:00", "Operation": operation, "UserId": "a@b.example",
               "Common": {"ApplicationName": "Word"}, "SensitivityLabelEventData": {"SensitivityLabelId": LABEL.upper()} | data}  # fmt: skip
     row = only(parse(record)["stg_label_event"])
-    assert (row["change"], row["how_applied"], row["label_id"], row["application"]) == (change, how, LABEL, "Word")
+    assert (row["change"], row["how_applied"], row["label_id"], row["application"]) == (
+        change,
+        how,
+        LABEL,
+        "Word",
+    )
     assert row["old_label_id"] == data.get("OldSensitivityLabelId")
 
 
@@ -364,13 +414,20 @@ def test_office_for_the_web_labels_under_type_six(parse: Parse) -> None:
               "UserId": "a@b.example", "SourceLabel": LABEL, "DestinationLabel": LABEL.replace("4c", "5c"), "Workload": "SharePoint"}  # fmt: skip
     rows = parse(record, record | {"Id": "m", "Operation": "FileAccessed"})
     row = only(rows["stg_label_event"])
-    assert (row["old_label_id"], row["label_id"], row["change"]) == (LABEL, LABEL.replace("4c", "5c"), "changed")
+    assert (row["old_label_id"], row["label_id"], row["change"]) == (
+        LABEL,
+        LABEL.replace("4c", "5c"),
+        "changed",
+    )
 
 
 def test_admin_events_are_known_by_number_or_name(parse: Parse) -> None:
     plain = {"Id": "a", "RecordType": 325, "CreationTime": "2026-07-01T10:00:00", "Operation": "UpdateTenantSettings",
              "UserId": "a@b.example", "ObjectId": "o"}  # fmt: skip
-    named = envelope(plain | {"Id": "b", "RecordType": 9999, "@odata.type": "#microsoft.graph.security.agentAdminActivityRecord"})
+    named = envelope(
+        plain
+        | {"Id": "b", "RecordType": 9999, "@odata.type": "#microsoft.graph.security.agentAdminActivityRecord"}
+    )
     wrapped = envelope({"@odata.type": "#microsoft.graph.security.agentSettingAdminActivity",
                         "dynamicProperties": plain | {"Id": "c", "RecordType": 9998}})  # fmt: skip
     rows = parse(plain, named, wrapped, plain | {"Id": "d", "RecordType": 1})
@@ -380,7 +437,9 @@ def test_admin_events_are_known_by_number_or_name(parse: Parse) -> None:
 
 def test_unknown_types_and_fields_are_kept_by_name_and_counted(parse: Parse) -> None:
     rows = parse(
-        body(1, Novelty="CANARY", **event(NewThing=1)), body(2, Novelty=2), body(3, RecordType=9999, Operation="New")
+        body(1, Novelty="CANARY", **event(NewThing=1)),
+        body(2, Novelty=2),
+        body(3, RecordType=9999, Operation="New"),
     )
     assert [row["record_type"] for row in rows["stg_m365_event"]] == [261, 261, 9999]
     assert [(row["record_type"], row["field_name"], row["record_count"]) for row in rows["stg_field_drift"]] == [
@@ -402,12 +461,21 @@ def test_what_cannot_be_used_is_named(parse: Parse) -> None:
 
 def test_names_paths_and_addresses_are_in_no_table(parse: Parse) -> None:
     canary = "CANARYNAME"
-    fields = {"Name": f"{canary}.docx", "SiteUrl": f"https://x.sharepoint.com/sites/{canary}/{canary}.docx", "Id": canary}
+    fields = {
+        "Name": f"{canary}.docx",
+        "SiteUrl": f"https://x.sharepoint.com/sites/{canary}/{canary}.docx",
+        "Id": canary,
+    }
     record = body(
         UserId=f"{canary}@westbridge.example", ClientIP=canary, UserKey=canary, AgentName=canary, ObjectId=canary,
         **event(AccessedResources=[fields], Contexts=[{"Id": canary}], ThreadId=canary, ConversationId=canary),
     )  # fmt: skip
-    mail = dlp(IncidentId=canary, UserId=canary, SharePointMetaData={"From": canary, "FileName": canary}, TargetFilePath=canary)
+    mail = dlp(
+        IncidentId=canary,
+        UserId=canary,
+        SharePointMetaData={"From": canary, "FileName": canary},
+        TargetFilePath=canary,
+    )
     rows = parse(record, mail)
     assert rows["stg_dlp_event"]
     assert canary.lower() not in str(rows).lower()
@@ -431,7 +499,11 @@ def mutate(value: Any, chance: random.Random) -> Any:
 @pytest.mark.parametrize("seed", range(3))
 def test_odd_values_are_survived_and_every_line_is_accounted_for(parse: Parse, seed: int) -> None:
     chance = random.Random(seed)
-    fields = {"PolicyDetails": [evaluation("Changed", logged=ENFORCED), ENFORCED], "SiteUrl": "https://x.example/a.b", "Id": "i"}
+    fields = {
+        "PolicyDetails": [evaluation("Changed", logged=ENFORCED), ENFORCED],
+        "SiteUrl": "https://x.example/a.b",
+        "Id": "i",
+    }
     samples = [
         body(AppIdentity={"AppId": "7"}, **event(
             AccessedResources=[fields], Messages=[{"Id": "1", "isPrompt": True}], AISystemPlugin=[{"Id": "x"}],
@@ -442,10 +514,13 @@ def test_odd_values_are_survived_and_every_line_is_accounted_for(parse: Parse, s
     ]  # fmt: skip
     layouts = list(LAYOUTS.values())[:4]
     records = [
-        chance.choice(layouts)(mutate(chance.choice(samples), chance) | {"Id": f"r{number}"}) for number in range(400)
+        chance.choice(layouts)(mutate(chance.choice(samples), chance) | {"Id": f"r{number}"})
+        for number in range(400)
     ]
     rows = parse(*records)
-    unusable = {row["line_no"] for row in rows["stg_parse_problem"] if row["problem"] in ("no_record_id", "no_time")}
+    unusable = {
+        row["line_no"] for row in rows["stg_parse_problem"] if row["problem"] in ("no_record_id", "no_time")
+    }
     assert {row["line_no"] for row in rows["stg_m365_event"]} | unusable == set(range(1, 401))
 
 
@@ -458,14 +533,25 @@ def read_sample(path: str) -> list[dict[str, Any]]:
 
 def fill(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the envelope fields that a transcribed sample lacks."""
-    return [body(number, UserId="a@b.example") | record | {"Id": f"sample-{number}"} for number, record in enumerate(records)]
+    return [
+        body(number, UserId="a@b.example") | record | {"Id": f"sample-{number}"}
+        for number, record in enumerate(records)
+    ]
 
 
 def test_pnp_samples(parse: Parse) -> None:
     rows = parse(*fill(read_sample("pnp_fixtures_transcribed/copilot_shapes.jsonl")))
-    counts = [(row["prompt_count"], row["response_count"], row["resource_count"]) for row in rows["stg_interaction"]]
+    counts = [
+        (row["prompt_count"], row["response_count"], row["resource_count"]) for row in rows["stg_interaction"]
+    ]
     assert counts == [(1, 3, 2), (1, 1, 1), (1, 1, 1), (0, 0, 1), (0, 0, 0), (1, 1, 0)]
-    assert [row["policy_outcome"] for row in rows["stg_resource_access"]] == ["none", "none", "none", "none", "blocked"]
+    assert [row["policy_outcome"] for row in rows["stg_resource_access"]] == [
+        "none",
+        "none",
+        "none",
+        "none",
+        "blocked",
+    ]
     runtime, client = rows["stg_interaction"][4:]
     assert runtime["conversation_key"] == client["conversation_key"]
     assert runtime["thread_key"] != client["thread_key"]
@@ -476,7 +562,10 @@ def test_documentation_samples(parse: Parse) -> None:
     rows = parse(*fill(read_sample("MicrosoftDocs_office-365-management-api/audit_records_from_docs.jsonl")))
     assert len(rows["stg_m365_event"]) == 14
     assert [row["app_host"] for row in rows["stg_interaction"]] == ["Word", "Bing", "appchat"]
-    assert [(row["change"], row["how_applied"]) for row in rows["stg_label_event"]] == [("applied", "default"), ("upgraded", "manual")]
+    assert [(row["change"], row["how_applied"]) for row in rows["stg_label_event"]] == [
+        ("applied", "default"),
+        ("upgraded", "manual"),
+    ]
 
 
 def test_elastic_samples(parse: Parse) -> None:
@@ -501,4 +590,8 @@ def test_purview_export(parse: Parse) -> None:
     assert len(rows["stg_m365_event"]) == 219
     assert Counter(row["record_type"] for row in rows["stg_m365_event"])[1] == 89
     assert len({row["person_key"] for row in rows["stg_m365_event"]}) == 8
-    assert (len(rows["stg_interaction"]), len(rows["stg_dlp_event"]), len(rows["stg_label_event"])) == (0, 0, 6)
+    assert (len(rows["stg_interaction"]), len(rows["stg_dlp_event"]), len(rows["stg_label_event"])) == (
+        0,
+        0,
+        6,
+    )

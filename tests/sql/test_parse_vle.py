@@ -35,7 +35,18 @@ def test_a_full_row(tmp_path: Path) -> None:
     assert row["occurred_day"].isoformat() == "2026-10-06"  # British Summer Time
     assert row["person_key"] == pseudonym(key, "person", ROW["actor"])
     assert row["course_key"] == pseudonym(key, "course", ROW["course"])
-    kept = ("record_id", "record_kind", "actor_role", "school", "term_name", "feature", "tool_name", "outcome", "quantity", "base_quantity")
+    kept = (
+        "record_id",
+        "record_kind",
+        "actor_role",
+        "school",
+        "term_name",
+        "feature",
+        "tool_name",
+        "outcome",
+        "quantity",
+        "base_quantity",
+    )
     assert [row[name] for name in kept] == [
         "v1", "interaction", "student", "Philosophy", "Autumn", "generate_text", "openai", "success", 3, 10]  # fmt: skip
     assert (row["source"], row["line_no"], tables["stg_parse_problem"]) == ("vle_csv", 1, [])
@@ -61,7 +72,9 @@ def test_only_the_needed_keys_are_needed(tmp_path: Path) -> None:
         ({"quantity": "many"}, "not_a_number", 1),
     ],
 )
-def test_what_cannot_be_used_is_named(tmp_path: Path, changes: dict[str, str], problem: str, rows: int) -> None:
+def test_what_cannot_be_used_is_named(
+    tmp_path: Path, changes: dict[str, str], problem: str, rows: int
+) -> None:
     _, tables = parse(tmp_path, ROW | changes)
     assert [row["problem"] for row in tables["stg_parse_problem"]] == [problem]
     assert len(tables["stg_vle_use"]) == rows

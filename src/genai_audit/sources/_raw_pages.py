@@ -13,7 +13,9 @@ from typing import Any
 
 import orjson
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+# Up to and including the next string or bracket. Matched step by step, never searched for: on a body that was
+# cut off inside a string a search would begin anew at every quotation mark.
+_TOKEN = re.compile(rb'[^"{}\[\]]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]])', re.DOTALL)
 # Up to the next bracket that is not inside a string, without ever going back.
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
 _LIST = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\[")
@@ -77,14 +79,14 @@ def _dump(value: Any) -> bytes:
 
 def _find_list(body: bytes) -> int | None:
     """Where the elements of the outermost `value` begin: just behind its bracket."""
-    depth = 0
-    for token in _TOKEN.finditer(body):
-        text = token.group()
+    depth = cursor = 0
+    while token := _TOKEN.match(body, cursor):
+        cursor, text = token.end(), token.group(1)
         if text in (b"{", b"["):
             depth += 1
         elif text in (b"}", b"]"):
             depth -= 1
-        elif depth == 1 and text == b'"value"' and (found := _LIST.match(body, token.end())):
+        elif depth == 1 and text == b'"value"' and (found := _LIST.match(body, cursor)):
             return found.end()
     return None
 
