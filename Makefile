@@ -1,5 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Both install what they need into .venv first.
 PYTHON ?= python3
+# Compiled modules are kept, or every start would compile Great Expectations and Prefect again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -46,6 +46,8 @@ class Decoder:
         self._mention = re.compile(
             b'"(?:' + b"|".join(re.escape(name.encode()) for name in names) + rb')\\*"\s*:', re.IGNORECASE
         )
+        starts = [b'"' + name.casefold().encode() for name in names]
+        self._hints = [one for one in starts if not any(one != o and one.startswith(o) for o in starts)]
         self._record_bytes = record_bytes
 
     def decode(self, raw: bytes) -> Decoded:
@@ -71,7 +73,13 @@ class Decoder:
 
     def mentions_content(self, raw: bytes) -> bool:
         """Could this text hold a content key? Escaped letters count as yes."""
-        return bool(self._mention.search(raw)) or b"\\u00" in raw
+        if b"\\u00" in raw:
+            return True
+        lowered = raw.lower()  # a plain search first: it is ten times faster than the expression
+        for hint in self._hints:
+            if hint in lowered:
+                return bool(self._mention.search(raw))
+        return False
 
     def _without_content(self, value: Any) -> tuple[Any, int]:
         if isinstance(value, dict):

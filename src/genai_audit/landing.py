@@ -38,6 +38,7 @@ MANIFEST = "manifest.json"
 HEAD = "head.json"
 NO_PREVIOUS = "0" * 64
 OUTCOMES = ("complete", "partial", "capped", "unproven", "failed")
+LINES_AT_A_TIME = 500
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "trimmed", "content_cut")
 
 
@@ -262,13 +263,22 @@ class _SealedLines:
         self._path = path
         self._file: IO[bytes] = path.open("wb")
         self._packed = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+        self._waiting: list[bytes] = []  # lines are compressed many at a time
         self.lines = 0
 
     def write(self, line: bytes) -> None:
-        self._packed.write(line + b"\n")
+        self._waiting.append(line)
         self.lines += 1
+        if len(self._waiting) >= LINES_AT_A_TIME:
+            self._pack()
+
+    def _pack(self) -> None:
+        if self._waiting:
+            self._packed.write(b"\n".join(self._waiting) + b"\n")
+            self._waiting.clear()
 
     def close(self) -> dict[str, Any]:
+        self._pack()
         self._packed.close()  # type: ignore[no-untyped-call]
         self._file.close()
         return {"sha256": hash_file(self._path), "bytes": self._path.stat().st_size, "records": self.lines}

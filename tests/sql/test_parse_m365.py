@@ -1,4 +1,4 @@
-"""sql/parse/m365*.sql: every layout and shape that facts/m365.md names, on records made here and on samples."""
+"""sql/parse/m365*.sql: the layouts and shapes of facts/m365.md, on records made here and on samples."""
 
 from __future__ import annotations
 
@@ -7,50 +7,57 @@ import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from builders import land, make_settings, make_workspace
 
+from builders import land, make_settings, make_workspace
 from genai_audit import parsing
 from genai_audit.privacy.pseudonyms import pseudonym
 
 Rows = dict[str, list[dict[str, Any]]]
-Parse = Callable[..., Rows]
 SAMPLES = Path(__file__).parents[2] / "../shared/samples/m365"
 LABEL = "4c0e7a11-52d3-4b8f-a6e1-93b7d5f0c2a8"
 ENFORCED = {"PolicyId": "p", "Rules": [{"RuleMode": "Enforce", "Actions": ["NotifyUser", "BlockAccess"]}]}
 AUDITED = {"PolicyId": "p", "Rules": [{"RuleMode": "Audit only", "Actions": ["BlockAccess"]}]}
 
 
-@pytest.fixture
-def parse(tmp_path: Path) -> Parse:
-    """Land these records, parse them, and give back every table as rows."""
-    workspace = make_workspace(tmp_path)
-    settings = make_settings(workspace)
+class Parse:
+    """Lands records, parses them, and gives back every table as rows."""
 
-    def run(*records: dict[str, Any] | bytes) -> Rows:
-        lines = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in records]
-        package = land(workspace, lines)
-        assert package.counts["accepted"] == len(lines), package.quarantine_reasons
-        parsing.parse_package(workspace, package, settings, workspace.read_key())
-        files = parsing.check_seal(workspace, package)
+    def __init__(self, folder: Path) -> None:
+        self._workspace = make_workspace(folder)
+        self._settings = make_settings(self._workspace)
+        self.key = self._workspace.read_key()
+
+    def __call__(self, *records: dict[str, Any]) -> Rows:
+        package = land(self._workspace, [json.dumps(record).encode() for record in records])
+        assert package.counts["accepted"] == len(records), package.quarantine_reasons
+        parsing.parse_package(self._workspace, package, self._settings, self.key)
+        files = parsing.check_seal(self._workspace, package)
         return {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
 
-    run.key = workspace.read_key()  # type: ignore[attr-defined]
-    return run
+
+@pytest.fixture
+def parse(tmp_path: Path) -> Parse:
+    return Parse(tmp_path)
 
 
 def body(number: int = 1, **changes: Any) -> dict[str, Any]:
     """A bare AuditData object of a Copilot interaction."""
     return {
-        "Id": f"00000000-0000-0000-0000-{number:012d}", "RecordType": 261, "CreationTime": "2026-07-01T23:30:00",
-        "Operation": "CopilotInteraction", "UserId": "Ada@westbridge.example", "UserType": 0, "Workload": "Copilot",
+        "Id": f"00000000-0000-0000-0000-{number:012d}",
+        "RecordType": 261,
+        "CreationTime": "2026-07-01T23:30:00",
+        "Operation": "CopilotInteraction",
+        "UserId": "Ada@westbridge.example",
+        "UserType": 0,
+        "Workload": "Copilot",
         "CopilotEventData": {"AppHost": "Word", "Messages": [{"Id": "1", "isPrompt": True}]},
-    } | changes  # fmt: skip
+    } | changes
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -123,12 +130,17 @@ def test_audit_data_wins_over_outer_columns(parse: Parse) -> None:
         "CopilotInteraction",
         261,
     )
-    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")  # type: ignore[attr-defined]
+    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")
 
 
 def test_outer_columns_fill_what_the_body_lacks(parse: Parse) -> None:
-    outer = {"operation": "CopilotInteraction", "userPrincipalName": "b@westbridge.example", "userType": "servicePrincipal",
-             "auditLogRecordType": "copilotInteraction", "service": "Copilot"}  # fmt: skip
+    outer = {
+        "operation": "CopilotInteraction",
+        "userPrincipalName": "b@westbridge.example",
+        "userType": "servicePrincipal",
+        "auditLogRecordType": "copilotInteraction",
+        "service": "Copilot",
+    }
     row = only(parse(envelope({"CopilotEventData": {"AppHost": "Excel"}}, **outer))["stg_interaction"])
     assert (row["record_id"], row["record_type"], row["user_type"]) == ("outer-id", 261, "service_principal")
     assert (row["identity_basis"], row["app_host"]) == ("upn", "Excel")
@@ -158,7 +170,7 @@ def test_numbers_may_be_strings(parse: Parse) -> None:
 def test_identities_become_tokens(parse: Parse, user: str, basis: str, guest: bool) -> None:
     row = only(parse(body(UserId=user))["stg_interaction"])
     assert (row["identity_basis"], row["is_guest"]) == (basis, guest)
-    assert row["person_key"] == pseudonym(parse.key, "person", user)  # type: ignore[attr-defined]
+    assert row["person_key"] == pseudonym(parse.key, "person", user)
 
 
 def test_no_person_is_no_key(parse: Parse) -> None:
@@ -167,9 +179,13 @@ def test_no_person_is_no_key(parse: Parse) -> None:
 
 def test_prompts_are_distinct_message_ids(parse: Parse) -> None:
     messages = [
-        {"Id": "1", "isPrompt": True}, {"Id": "1", "isPrompt": True}, {"Id": "2", "isPrompt": False},
-        {"Id": "3"}, {"isPrompt": True}, {"isPrompt": True},
-    ]  # fmt: skip
+        {"Id": "1", "isPrompt": True},
+        {"Id": "1", "isPrompt": True},
+        {"Id": "2", "isPrompt": False},
+        {"Id": "3"},
+        {"isPrompt": True},
+        {"isPrompt": True},
+    ]
     row = only(parse(body(**event(Messages=messages)))["stg_interaction"])
     assert (row["message_count"], row["prompt_count"], row["response_count"]) == (5, 3, 2)
 
@@ -229,7 +245,7 @@ def test_keys_in_other_capitals_are_read_and_reported(parse: Parse) -> None:
     rows = parse(record)
     row = only(rows["stg_interaction"])
     assert (row["app_host"], row["prompt_count"]) == ("Word", 1)
-    assert row["thread_key"] == pseudonym(parse.key, "thread", "19:x")  # type: ignore[attr-defined]
+    assert row["thread_key"] == pseudonym(parse.key, "thread", "19:x")
     assert {drift["field_name"] for drift in rows["stg_field_drift"]} >= {"CopilotEventData.apphost"}
 
 
@@ -243,25 +259,40 @@ def test_keys_in_other_capitals_are_read_and_reported(parse: Parse) -> None:
 )
 def test_a_resource_has_one_token(parse: Parse, fields: dict[str, Any], name: str) -> None:
     row = only(parse(resource(**fields))["stg_resource_access"])
-    assert row["resource_key"] == pseudonym(parse.key, "resource", name)  # type: ignore[attr-defined]
+    assert row["resource_key"] == pseudonym(parse.key, "resource", name)
 
 
 @pytest.mark.parametrize(
     ("url", "site", "site_type", "kind"),
     [
-        ("https://x-my.sharepoint.com/personal/ada_x/Documents/a.docx?web=1", "x-my.sharepoint.com/personal/ada_x", "onedrive", "docx"),
-        ("https://x.sharepoint.com/sites/hr/Shared Documents/b.xlsx", "x.sharepoint.com/sites/hr", "site", "xlsx"),
+        (
+            "https://x-my.sharepoint.com/personal/ada_x/Documents/a.docx?web=1",
+            "x-my.sharepoint.com/personal/ada_x",
+            "onedrive",
+            "docx",
+        ),
+        (
+            "https://x.sharepoint.com/sites/hr/Shared Documents/b.xlsx",
+            "x.sharepoint.com/sites/hr",
+            "site",
+            "xlsx",
+        ),
         ("https://x.sharepoint.com/teams/hr/b.pptx", "x.sharepoint.com/teams/hr", "teams", "pptx"),
-        ("https://fr-prod.asyncgw.teams.microsoft.com/v1/objects/0/views/c.pdf", "fr-prod.asyncgw.teams.microsoft.com", "teams", "pdf"),
+        (
+            "https://fr-prod.asyncgw.teams.microsoft.com/v1/objects/0/views/c.pdf",
+            "fr-prod.asyncgw.teams.microsoft.com",
+            "teams",
+            "pdf",
+        ),
         ("https://outlook.office365.com/owa/?ItemID=1", "outlook.office365.com", "mail", None),
         ("https://www.bbc.co.uk/news", "www.bbc.co.uk", "web", None),
     ],
-)  # fmt: skip
+)
 def test_sites_become_token_and_type(
     parse: Parse, url: str, site: str, site_type: str, kind: str | None
 ) -> None:
     row = only(parse(resource(SiteUrl=url))["stg_resource_access"])
-    assert row["site_key"] == pseudonym(parse.key, "site", site)  # type: ignore[attr-defined]
+    assert row["site_key"] == pseudonym(parse.key, "site", site)
     assert (row["site_type"], row["resource_type"]) == (site_type, kind)
 
 
@@ -288,17 +319,39 @@ POLICIES: list[tuple[str, Any, str | None, str, bool]] = [
     ("empty list", [], "failure", "none", False),
     ("failed", [AUDITED], " Failure ".strip(), "blocked", False),
     ("enforced", [ENFORCED], "success", "blocked", False),
-    ("enforced, odd case", [{"PolicyId": "p", "Rules": [{"RuleMode": " enforce", "Actions": ["blockaccess "]}]}], None, "blocked", False),
+    (
+        "enforced, odd case",
+        [{"PolicyId": "p", "Rules": [{"RuleMode": " enforce", "Actions": ["blockaccess "]}]}],
+        None,
+        "blocked",
+        False,
+    ),
     ("audit only", [AUDITED], "success", "audited", False),
-    ("verdict per rule", [{"PolicyId": "p", "Rules": [{"RuleMode": "Enforce", "Actions": ["NotifyUser"]}, AUDITED["Rules"][0]]}],
-     None, "audited", False),
+    (
+        "verdict per rule",
+        [
+            {
+                "PolicyId": "p",
+                "Rules": [{"RuleMode": "Enforce", "Actions": ["NotifyUser"]}, AUDITED["Rules"][0]],
+            }
+        ],
+        None,
+        "audited",
+        False,
+    ),
     ("policy without rules", [{"PolicyId": "p"}], None, "audited", False),
     ("no effect", [evaluation("None", " none")], "failure", "none", False),
     ("no effect beats a logged block", [evaluation("None", logged=ENFORCED)], "failure", "none", False),
     ("one outcome as text", [evaluation() | {"PolicyOutcomes": "None"}], "failure", "none", False),
     ("logged block", [evaluation("Changed", logged=ENFORCED)], "success", "blocked", False),
     ("logged audit on failure", [evaluation("Changed", logged=AUDITED)], "failure", "audited", False),
-    ("logged policy without effect", [evaluation("Changed", logged=ENFORCED | {"PolicyOutcomes": ["None"]})], "failure", "none", False),
+    (
+        "logged policy without effect",
+        [evaluation("Changed", logged=ENFORCED | {"PolicyOutcomes": ["None"]})],
+        "failure",
+        "none",
+        False,
+    ),
     ("mixed outcomes", [evaluation("None", "Changed", **ENFORCED)], None, "blocked", False),
     ("unknown outcome", [evaluation("Blocked")], "failure", "none", False),
     ("evaluation naming a policy", [evaluation("Changed", PolicyId="p")], "failure", "audited", False),
@@ -306,7 +359,7 @@ POLICIES: list[tuple[str, Any, str | None, str, bool]] = [
     ("object", {"PolicyId": "p"}, "failure", "none", True),
     ("number", 42, "failure", "none", True),
     ("an unreadable entry", [42, {"PolicyId": "q", "Rules": "no list"}, AUDITED], None, "audited", True),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["json", "text"])
@@ -339,19 +392,25 @@ def dlp(**changes: Any) -> dict[str, Any]:
         {"RuleName": "high", "Severity": "High"},
     ]
     return {
-        "Id": "d", "RecordType": 11, "CreationTime": "2026-07-01T10:00:00", "Operation": "DLPRuleMatch",
-        "UserId": "DlpPolicyEventBasedAssistant", "UserType": 4, "Workload": "OneDrive", "IncidentId": "i",
+        "Id": "d",
+        "RecordType": 11,
+        "CreationTime": "2026-07-01T10:00:00",
+        "Operation": "DLPRuleMatch",
+        "UserId": "DlpPolicyEventBasedAssistant",
+        "UserType": 4,
+        "Workload": "OneDrive",
+        "IncidentId": "i",
         "SharePointMetaData": {"From": "ADA@WESTBRIDGE.EXAMPLE", "FileName": "Secret.docx"},
         "PolicyDetails": [{"PolicyId": "1", "PolicyName": "Financial data", "Rules": rules}],
-    } | changes  # fmt: skip
+    } | changes
 
 
 def test_service_dlp_names_the_person_in_the_metadata(parse: Parse) -> None:
     row = only(parse(dlp())["stg_dlp_event"])
-    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")  # type: ignore[attr-defined]
+    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")
     assert (row["policy_name"], row["rule_name"], row["severity"]) == ("Financial data", "high", "high")
     assert (row["channel"], row["operation"]) == ("service", "DLPRuleMatch")
-    assert row["incident_key"] == pseudonym(parse.key, "incident", "i")  # type: ignore[attr-defined]
+    assert row["incident_key"] == pseudonym(parse.key, "incident", "i")
 
 
 @pytest.mark.parametrize(
@@ -375,30 +434,62 @@ def test_a_labelled_mail_is_a_label_event_and_no_dlp_hit(parse: Parse) -> None:
     mail = dlp(
         RecordType=13, Operation="MipLabel", PolicyDetails=[{"PolicyId": zero, "Rules": [{"RuleId": LABEL}]}]
     )
-    twin = {"Id": "e", "RecordType": 43, "CreationTime": "2026-07-01T10:00:00", "Operation": "MipLabel", "UserId": "a@b.example",
-            "LabelId": LABEL.upper(), "ApplicationMode": "Privileged", "ItemName": "A subject"}  # fmt: skip
+    twin = {
+        "Id": "e",
+        "RecordType": 43,
+        "CreationTime": "2026-07-01T10:00:00",
+        "Operation": "MipLabel",
+        "UserId": "a@b.example",
+        "LabelId": LABEL.upper(),
+        "ApplicationMode": "Privileged",
+        "ItemName": "A subject",
+    }
     rows = parse(mail, twin)
     assert rows["stg_dlp_event"] == []
     assert [(row["label_id"], row["change"], row["how_applied"]) for row in rows["stg_label_event"]] == [
-        (LABEL, "applied", "unknown"), (LABEL, "applied", "manual")]  # fmt: skip
+        (LABEL, "applied", "unknown"),
+        (LABEL, "applied", "manual"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("operation", "data", "change", "how"),
     [
-        ("SensitivityLabelUpdated", {"LabelEventType": 1, "ActionSource": 3, "OldSensitivityLabelId": LABEL}, "upgraded", "manual"),
+        (
+            "SensitivityLabelUpdated",
+            {"LabelEventType": 1, "ActionSource": 3, "OldSensitivityLabelId": LABEL},
+            "upgraded",
+            "manual",
+        ),
         ("SensitivityLabelUpdated", {"LabelEventType": "2", "ActionSource": "2"}, "downgraded", "automatic"),
-        ("SensitivityLabelUpdated", {"LabelEventType": "LabelDowngraded", "ActionSource": "Default"}, "downgraded", "default"),
+        (
+            "SensitivityLabelUpdated",
+            {"LabelEventType": "LabelDowngraded", "ActionSource": "Default"},
+            "downgraded",
+            "default",
+        ),
         ("SensitivityLabelApplied", {"LabelEventType": 4, "ActionSource": 1}, "applied", "default"),
-        ("SensitivityLabelUpdated", {"LabelEventType": 4, "ActionSource": 4, "OldSensitivityLabelId": LABEL}, "changed", "recommended"),
+        (
+            "SensitivityLabelUpdated",
+            {"LabelEventType": 4, "ActionSource": 4, "OldSensitivityLabelId": LABEL},
+            "changed",
+            "recommended",
+        ),
         ("SensitivityLabelRemoved", {"OldSensitivityLabelId": LABEL}, "removed", "unknown"),
         ("SensitivityLabeledFileOpened", {}, "opened", "unknown"),
         ("SensitivityLabelPolicyMatched", {}, "other", "unknown"),
     ],
-)  # fmt: skip
+)
 def test_label_words(parse: Parse, operation: str, data: dict[str, Any], change: str, how: str) -> None:
-    record = {"Id": "l", "RecordType": 83, "CreationTime": "2026-07-01T10:00:00", "Operation": operation, "UserId": "a@b.example",
-              "Common": {"ApplicationName": "Word"}, "SensitivityLabelEventData": {"SensitivityLabelId": LABEL.upper()} | data}  # fmt: skip
+    record = {
+        "Id": "l",
+        "RecordType": 83,
+        "CreationTime": "2026-07-01T10:00:00",
+        "Operation": operation,
+        "UserId": "a@b.example",
+        "Common": {"ApplicationName": "Word"},
+        "SensitivityLabelEventData": {"SensitivityLabelId": LABEL.upper()} | data,
+    }
     row = only(parse(record)["stg_label_event"])
     assert (row["change"], row["how_applied"], row["label_id"], row["application"]) == (
         change,
@@ -410,8 +501,16 @@ def test_label_words(parse: Parse, operation: str, data: dict[str, Any], change:
 
 
 def test_office_for_the_web_labels_under_type_six(parse: Parse) -> None:
-    record = {"Id": "l", "RecordType": 6, "CreationTime": "2026-07-01T10:00:00", "Operation": "FileSensitivityLabelChanged",
-              "UserId": "a@b.example", "SourceLabel": LABEL, "DestinationLabel": LABEL.replace("4c", "5c"), "Workload": "SharePoint"}  # fmt: skip
+    record = {
+        "Id": "l",
+        "RecordType": 6,
+        "CreationTime": "2026-07-01T10:00:00",
+        "Operation": "FileSensitivityLabelChanged",
+        "UserId": "a@b.example",
+        "SourceLabel": LABEL,
+        "DestinationLabel": LABEL.replace("4c", "5c"),
+        "Workload": "SharePoint",
+    }
     rows = parse(record, record | {"Id": "m", "Operation": "FileAccessed"})
     row = only(rows["stg_label_event"])
     assert (row["old_label_id"], row["label_id"], row["change"]) == (
@@ -422,17 +521,27 @@ def test_office_for_the_web_labels_under_type_six(parse: Parse) -> None:
 
 
 def test_admin_events_are_known_by_number_or_name(parse: Parse) -> None:
-    plain = {"Id": "a", "RecordType": 325, "CreationTime": "2026-07-01T10:00:00", "Operation": "UpdateTenantSettings",
-             "UserId": "a@b.example", "ObjectId": "o"}  # fmt: skip
+    plain = {
+        "Id": "a",
+        "RecordType": 325,
+        "CreationTime": "2026-07-01T10:00:00",
+        "Operation": "UpdateTenantSettings",
+        "UserId": "a@b.example",
+        "ObjectId": "o",
+    }
     named = envelope(
         plain
         | {"Id": "b", "RecordType": 9999, "@odata.type": "#microsoft.graph.security.agentAdminActivityRecord"}
     )
-    wrapped = envelope({"@odata.type": "#microsoft.graph.security.agentSettingAdminActivity",
-                        "dynamicProperties": plain | {"Id": "c", "RecordType": 9998}})  # fmt: skip
+    wrapped = envelope(
+        {
+            "@odata.type": "#microsoft.graph.security.agentSettingAdminActivity",
+            "dynamicProperties": plain | {"Id": "c", "RecordType": 9998},
+        }
+    )
     rows = parse(plain, named, wrapped, plain | {"Id": "d", "RecordType": 1})
     assert [row["record_id"] for row in rows["stg_admin_event"]] == ["a", "b", "c"]
-    assert {row["object_key"] for row in rows["stg_admin_event"]} == {pseudonym(parse.key, "object", "o")}  # type: ignore[attr-defined]
+    assert {row["object_key"] for row in rows["stg_admin_event"]} == {pseudonym(parse.key, "object", "o")}
 
 
 def test_unknown_types_and_fields_are_kept_by_name_and_counted(parse: Parse) -> None:
@@ -442,8 +551,9 @@ def test_unknown_types_and_fields_are_kept_by_name_and_counted(parse: Parse) -> 
         body(3, RecordType=9999, Operation="New"),
     )
     assert [row["record_type"] for row in rows["stg_m365_event"]] == [261, 261, 9999]
-    assert [(row["record_type"], row["field_name"], row["record_count"]) for row in rows["stg_field_drift"]] == [
-        (261, "CopilotEventData.NewThing", 1), (261, "Novelty", 2)]  # fmt: skip
+    assert [
+        (row["record_type"], row["field_name"], row["record_count"]) for row in rows["stg_field_drift"]
+    ] == [(261, "CopilotEventData.NewThing", 1), (261, "Novelty", 2)]
     assert "CANARY" not in str(rows)
 
 
@@ -467,9 +577,15 @@ def test_names_paths_and_addresses_are_in_no_table(parse: Parse) -> None:
         "Id": canary,
     }
     record = body(
-        UserId=f"{canary}@westbridge.example", ClientIP=canary, UserKey=canary, AgentName=canary, ObjectId=canary,
-        **event(AccessedResources=[fields], Contexts=[{"Id": canary}], ThreadId=canary, ConversationId=canary),
-    )  # fmt: skip
+        UserId=f"{canary}@westbridge.example",
+        ClientIP=canary,
+        UserKey=canary,
+        AgentName=canary,
+        ObjectId=canary,
+        **event(
+            AccessedResources=[fields], Contexts=[{"Id": canary}], ThreadId=canary, ConversationId=canary
+        ),
+    )
     mail = dlp(
         IncidentId=canary,
         UserId=canary,
@@ -481,8 +597,33 @@ def test_names_paths_and_addresses_are_in_no_table(parse: Parse) -> None:
     assert canary.lower() not in str(rows).lower()
 
 
-ODD: list[Any] = [None, True, 42, -1, 1e300, "", " ", "x", "-5", "infinity", "epoch", "9999-12-31T23:59:59", [], [None], [[1]],
-                  {}, {"Id": {}}, "[1", '{"a":', '"', "[]", "{}", "\u00c4\u00df \u0130", "a\u0001b", "\\u0022"]  # fmt: skip
+ODD: list[Any] = [
+    None,
+    True,
+    42,
+    -1,
+    1e300,
+    "",
+    " ",
+    "x",
+    "-5",
+    "infinity",
+    "epoch",
+    "9999-12-31T23:59:59",
+    [],
+    [None],
+    [[1]],
+    {},
+    {"Id": {}},
+    "[1",
+    '{"a":',
+    '"',
+    "[]",
+    "{}",
+    "\u00c4\u00df \u0130",
+    "a\u0001b",
+    "\\u0022",
+]
 
 
 def mutate(value: Any, chance: random.Random) -> Any:
@@ -505,13 +646,31 @@ def test_odd_values_are_survived_and_every_line_is_accounted_for(parse: Parse, s
         "Id": "i",
     }
     samples = [
-        body(AppIdentity={"AppId": "7"}, **event(
-            AccessedResources=[fields], Messages=[{"Id": "1", "isPrompt": True}], AISystemPlugin=[{"Id": "x"}],
-            ModelTransparencyDetails=[{"ModelName": "m"}], DLPEvaluationDeferred=1, ThreadId="t")),
-        dlp(), dlp(RecordType=63, EndpointMetaData={"EnforcementMode": 1}, PolicyMatchInfo={"PolicyName": "p"}, TargetUrl="https://a"),
-        dlp(RecordType=83, SensitivityLabelEventData={"LabelEventType": 1, "ActionSource": 1}, Common={"ApplicationName": "Word"}),
+        body(
+            AppIdentity={"AppId": "7"},
+            **event(
+                AccessedResources=[fields],
+                Messages=[{"Id": "1", "isPrompt": True}],
+                AISystemPlugin=[{"Id": "x"}],
+                ModelTransparencyDetails=[{"ModelName": "m"}],
+                DLPEvaluationDeferred=1,
+                ThreadId="t",
+            ),
+        ),
+        dlp(),
+        dlp(
+            RecordType=63,
+            EndpointMetaData={"EnforcementMode": 1},
+            PolicyMatchInfo={"PolicyName": "p"},
+            TargetUrl="https://a",
+        ),
+        dlp(
+            RecordType=83,
+            SensitivityLabelEventData={"LabelEventType": 1, "ActionSource": 1},
+            Common={"ApplicationName": "Word"},
+        ),
         dlp(RecordType=325),
-    ]  # fmt: skip
+    ]
     layouts = list(LAYOUTS.values())[:4]
     records = [
         chance.choice(layouts)(mutate(chance.choice(samples), chance) | {"Id": f"r{number}"})
@@ -582,10 +741,16 @@ def test_purview_export(parse: Parse) -> None:
         pytest.skip("shared samples are not here")
     with file.open(newline="", encoding="utf-8") as text:
         records = [
-            {"RecordId": row["RecordId"], "CreationDate": row["CreationDate"], "RecordType": row["RecordType"],
-             "Operation": row["Operation"], "UserId": row["UserId"], "AuditData": json.loads(row["AuditData"])}
+            {
+                "RecordId": row["RecordId"],
+                "CreationDate": row["CreationDate"],
+                "RecordType": row["RecordType"],
+                "Operation": row["Operation"],
+                "UserId": row["UserId"],
+                "AuditData": json.loads(row["AuditData"]),
+            }
             for row in csv.DictReader(text)
-        ]  # fmt: skip
+        ]
     rows = parse(*records)
     assert len(rows["stg_m365_event"]) == 219
     assert Counter(row["record_type"] for row in rows["stg_m365_event"])[1] == 89

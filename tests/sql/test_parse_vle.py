@@ -8,16 +8,27 @@ from typing import Any
 
 import polars as pl
 import pytest
-from builders import land, make_settings, make_workspace
 
+from builders import land, make_settings, make_workspace
 from genai_audit import parsing
 from genai_audit.privacy.pseudonyms import pseudonym
 
 ROW = {
-    "record_id": "v1", "occurred_at": "2026-10-05T23:30:00Z", "record_kind": "interaction", "actor": "Ada@westbridge.example",
-    "actor_role": "student", "course": "PHIL101-2026", "school": "Philosophy", "term": "Autumn", "feature": "generate_text",
-    "tool": "openai", "outcome": "success", "quantity": "3", "base_quantity": "10", "map": "generic",
-}  # fmt: skip
+    "record_id": "v1",
+    "occurred_at": "2026-10-05T23:30:00Z",
+    "record_kind": "interaction",
+    "actor": "Ada@westbridge.example",
+    "actor_role": "student",
+    "course": "PHIL101-2026",
+    "school": "Philosophy",
+    "term": "Autumn",
+    "feature": "generate_text",
+    "tool": "openai",
+    "outcome": "success",
+    "quantity": "3",
+    "base_quantity": "10",
+    "map": "generic",
+}
 
 
 def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
@@ -48,7 +59,17 @@ def test_a_full_row(tmp_path: Path) -> None:
         "base_quantity",
     )
     assert [row[name] for name in kept] == [
-        "v1", "interaction", "student", "Philosophy", "Autumn", "generate_text", "openai", "success", 3, 10]  # fmt: skip
+        "v1",
+        "interaction",
+        "student",
+        "Philosophy",
+        "Autumn",
+        "generate_text",
+        "openai",
+        "success",
+        3,
+        10,
+    ]
     assert (row["source"], row["line_no"], tables["stg_parse_problem"]) == ("vle_csv", 1, [])
 
 

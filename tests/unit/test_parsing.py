@@ -1,4 +1,4 @@
-"""parsing.py: a parsed package is a pure function of its package, whole or absent, and never trusted unchecked."""
+"""parsing.py: a parsed package is a function of its package, whole or absent, never trusted unchecked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from builders import copilot_record, land, make_settings, make_workspace
 from hypothesis import given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
+from builders import copilot_record, land, make_settings, make_workspace
 from genai_audit import parsing
 from genai_audit.errors import IntegrityError
 from genai_audit.landing import RECORDS, Package, package_folder

@@ -27,7 +27,7 @@ def _find_body(value: Mapping[str, Any]) -> Mapping[str, Any]:
     body = _object(_get(value, "auditData"))
     if body is None:
         return value
-    inner = _object(_get(body, "dynamicProperties"))
+    inner = _object(body.get("dynamicProperties"))  # written by Graph alone, in this spelling
     return inner if inner else body
 
 
@@ -48,5 +48,8 @@ def _get(value: Mapping[str, Any], name: str) -> Any:
 
 
 def _text(value: Mapping[str, Any], *names: str) -> str | None:
-    found = (_get(value, name) for name in names)
-    return next((text.strip() for text in found if isinstance(text, str) and text.strip()), None)
+    for name in names:
+        text = _get(value, name)
+        if isinstance(text, str) and (text := text.strip()):
+            return text
+    return None
