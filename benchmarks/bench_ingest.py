@@ -34,20 +34,17 @@ CONTENDERS = ("genai-audit", "DuckDB read_json", "orjson + Polars")
 
 def make_day(task: tuple[int, int]) -> dict[str, Any]:
     """Land one day's records as a package would; returns what its manifest says of the file."""
-    import zstandard
-
     from genai_audit.demo.university import copilot_records
-    from genai_audit.landing import hash_file
+    from genai_audit.sealing import SealedLines
 
     number, count = task
     folder = FOLDER / "landing" / "m365_audit" / f"{number:07d}-bench"
     folder.mkdir(parents=True)
-    path, size = folder / "records.ndjson.zst", 0
-    with path.open("wb") as file, zstandard.ZstdCompressor(level=3).stream_writer(file) as packed:
-        for line in copilot_records(count, number, START + timedelta(days=number), 1):
-            packed.write(line + b"\n")
-            size += len(line)
-    return {"number": number, "count": count, "sha256": hash_file(path), "size": size}
+    lines, size = SealedLines(folder / "records.ndjson.zst"), 0
+    for line in copilot_records(count, number, START + timedelta(days=number), 1):
+        lines.write(line)
+        size += len(line)
+    return {"number": number, "count": count, "size": size, **lines.close()}
 
 
 def make_data(records: int, days: int) -> list[dict[str, Any]]:

@@ -29,7 +29,9 @@ matched AS (
     GROUP BY ALL
 )
 SELECT u.record_id, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), p.unit_id,
-    coalesce(m.tool_id, u.seen, 'not stated'), coalesce(d.tool_name, u.seen, 'not stated'),
+    -- A name that is not in the register is shown only if it looks like one: it is text from a log.
+    coalesce(m.tool_id, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
+    coalesce(d.tool_name, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
     coalesce(d.tool_status, 'unknown'), u.channel, u.operation, u.source, u.package_id, u.line_no
 FROM used u
 LEFT JOIN matched m ON m.match_kind = u.match_kind AND m.seen = u.seen

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import zstandard
 
@@ -29,6 +29,7 @@ from genai_audit.decoding import Decoder, RejectedRecordError
 from genai_audit.errors import IntegrityError, SoftwareError
 from genai_audit.privacy.pseudonyms import key_id
 from genai_audit.registry import RawPage, Source
+from genai_audit.sealing import SealedLines, check_file
 from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace, canonical_json, settle, write_durably
 
@@ -38,7 +39,6 @@ MANIFEST = "manifest.json"
 HEAD = "head.json"
 NO_PREVIOUS = "0" * 64
 OUTCOMES = ("complete", "partial", "capped", "unproven", "failed")
-LINES_AT_A_TIME = 500
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "trimmed", "content_cut")
 
 
@@ -103,21 +103,6 @@ def read_records(workspace: Workspace, package: Package, batch_records: int) -> 
         yield batch
 
 
-def check_file(path: Path, sha256: str) -> None:
-    """Raise IntegrityError unless the file is there and is byte for byte what was sealed."""
-    where = "/".join(path.parts[-4:])
-    advice = "Restore this file from the backup, or pull the window again; then run `genai-audit verify`."
-    if not path.exists():
-        raise IntegrityError("A sealed file is missing.", where=where, next_step=advice)
-    if hash_file(path) != sha256:
-        raise IntegrityError("A sealed file was altered since it was written.", where=where, next_step=advice)
-
-
-def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class Landing:
     """The write side. Holds the chain's head; pulls may fill packages side by side, closing is one by one."""
 
@@ -164,8 +149,8 @@ class PackageWriter:
         self._decoder = Decoder(settings.privacy.content_keys, settings.limits.record_bytes)
         self._folder = landing.workspace.landing / source_id / f"{uuid.uuid4().hex}.part"
         self._folder.mkdir(mode=0o700, parents=True)
-        self._records = _SealedLines(self._folder / RECORDS)
-        self._quarantine = _SealedLines(self._folder / QUARANTINE)
+        self._records = SealedLines(self._folder / RECORDS)
+        self._quarantine = SealedLines(self._folder / QUARANTINE)
         self._seen: dict[str, int] = {}
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._reasons: Counter[str] = Counter()
@@ -256,39 +241,6 @@ class PackageWriter:
         return "quarantined"
 
 
-class _SealedLines:
-    """A zstd file of lines that knows its own SHA-256."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[bytes] = path.open("wb")
-        self._packed = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
-        self._waiting: list[bytes] = []  # lines are compressed many at a time
-        self.lines = 0
-
-    def write(self, line: bytes) -> None:
-        self._waiting.append(line)
-        self.lines += 1
-        if len(self._waiting) >= LINES_AT_A_TIME:
-            self._pack()
-
-    def _pack(self) -> None:
-        if self._waiting:
-            self._packed.write(b"\n".join(self._waiting) + b"\n")
-            self._waiting.clear()
-
-    def close(self) -> dict[str, Any]:
-        self._pack()
-        self._packed.close()  # type: ignore[no-untyped-call]
-        self._file.close()
-        return {"sha256": hash_file(self._path), "bytes": self._path.stat().st_size, "records": self.lines}
-
-    def discard(self) -> None:
-        self._packed.close()  # type: ignore[no-untyped-call]
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-
 def _read_manifest(path: Path) -> Package:
     content = path.read_bytes()
     where = "/".join(path.parts[-4:])
@@ -306,7 +258,7 @@ def _read_manifest(path: Path) -> Package:
 def _read_time(text: str | None) -> datetime | None:
     try:
         return read_instant(text) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 1 or 9999 with an offset
         return None
 
 

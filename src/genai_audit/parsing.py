@@ -22,9 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genai_audit.errors import IntegrityError
-from genai_audit.landing import RECORDS, Package, check_file, hash_file, read_records
+from genai_audit.landing import RECORDS, Package, read_records
 from genai_audit.privacy.pseudonyms import pseudonym
 from genai_audit.registry import sources
+from genai_audit.sealing import check_file, hash_file
 from genai_audit.warehouse import scratch
 from genai_audit.workspace import Workspace, canonical_json, settle, shipped, write_durably
 

@@ -140,6 +140,7 @@ def report(run: Run) -> list[Path]:
         code_version=__version__,
         head_sha256=run.head,
         detections=registry.detections(),
+        sources=registry.sources(),
     )
     return pages.render_reports(run.workspace.published, run.workspace.reports, run.settings, context)
 

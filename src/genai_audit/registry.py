@@ -32,7 +32,7 @@ class RawPage:
     `trimmed`: records the source saw outside the asked window and left out.
     """
 
-    records: list[bytes] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list, repr=False)  # no traceback may show a payload
     facts: Mapping[str, Any] = field(default_factory=dict)
     trimmed: int = 0
 
@@ -75,7 +75,8 @@ class Detection:
     """A question asked of the data. It opens a lead for a named human; it decides nothing.
 
     `detect(frames, params)` is pure: frames by table name in, one row a finding out, with the columns
-    `finding_id, detection, subject_kind, subject_key, day, severity, measure, expected, summary, evidence`.
+    `finding_id, detection, subject_kind, subject_key, found_day, severity, measure, expected, summary` and
+    `evidence`.
     """
 
     title: str

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from genai_audit.calendars import Window, format_instant
 from genai_audit.errors import IntegrityError
-from genai_audit.landing import HEAD, MANIFEST, NO_PREVIOUS, Package, check_file, package_folder, packages
+from genai_audit.landing import HEAD, MANIFEST, NO_PREVIOUS, Package, package_folder, packages
+from genai_audit.sealing import check_file
 from genai_audit.workspace import Workspace
 
 

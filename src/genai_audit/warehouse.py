@@ -11,8 +11,8 @@ import graphlib
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,6 +37,8 @@ LOCKED: Config = {
     "allow_extension_repositories": "forbidden", "allow_persistent_secrets": "false",
     "python_enable_replacements": "false", "threads": "1",
 }  # fmt: skip
+# Everything else that LIDE reads goes through disclosure control, or it is not published.
+LIDE_WITHOUT_PEOPLE = ("about", "calendar_day", "coverage")
 AUDIENCES = ("compliance", "lide", "iss")
 
 
@@ -77,6 +79,18 @@ class Warehouse:
     ) -> None:
         self.connection.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
+        """All or nothing; gives the connection's `execute`."""
+        self.connection.execute("BEGIN")
+        try:
+            yield self.connection.execute
+            self.connection.execute("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):
+                self.connection.execute("ROLLBACK")
+            raise
+
     def loaded(self) -> set[str]:
         return {row[0] for row in self.connection.execute("SELECT package_id FROM loaded_package").fetchall()}
 
@@ -91,19 +105,12 @@ class Warehouse:
             for table, file in tables.items():
                 files.setdefault(table, []).append(str(file))
         base = BASE_TABLE[family]
-        run = self.connection.execute
-        run("BEGIN")
-        try:
+        with self._transaction() as run:
             count = self._load_new(base, files) if files.get(base) else 0
             run(
                 "INSERT INTO loaded_package SELECT unnest($ids), $family",
                 {"ids": list(parsed), "family": family},
             )
-            run("COMMIT")
-        except BaseException:
-            with suppress(duckdb.Error):
-                run("ROLLBACK")
-            raise
         return count
 
     def _load_new(self, base: str, files: Mapping[str, list[str]]) -> int:
@@ -119,12 +126,10 @@ class Warehouse:
             SELECT known.record_id FROM {base} known SEMI JOIN accepted USING (record_id))"""
         )
         for table, paths in files.items():
-            kept = ("SEMI JOIN accepted USING (package_id, line_no)"
-                    if table != "stg_field_drift" else "")  # fmt: skip
-            run(
-                f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet($files) {kept}",
-                {"files": paths},
-            )
+            # Drift is counted a package: one that brings nothing new must not count again.
+            line = "package_id" if table == "stg_field_drift" else "package_id, line_no"
+            fresh = f"SELECT * FROM read_parquet($files) SEMI JOIN accepted USING ({line})"
+            run(f"INSERT INTO {table} BY NAME {fresh}", {"files": paths})
         run(
             """INSERT INTO touched_day SELECT DISTINCT occurred_day
             FROM read_parquet($files) SEMI JOIN accepted USING (package_id, line_no)""",
@@ -136,15 +141,13 @@ class Warehouse:
 
     def replace(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replace a small staging table whole (registers, packages, runs, quality, findings)."""
-        run = self.connection.execute
-        run("BEGIN")
-        run(f"DELETE FROM {table}")
-        if rows:
-            frame = pl.DataFrame(rows, infer_schema_length=None).to_arrow()
-            self.connection.register("incoming", frame)
-            run(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
-            self.connection.unregister("incoming")
-        run("COMMIT")
+        with self._transaction() as run:
+            run(f"DELETE FROM {table}")
+            if rows:
+                frame = pl.DataFrame(rows, infer_schema_length=None).to_arrow()
+                self.connection.register("incoming", frame)
+                run(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+                self.connection.unregister("incoming")
 
     def build(self) -> None:
         """Rebuild the marts for the touched days; all days when registers or models have changed."""
@@ -152,8 +155,7 @@ class Warehouse:
         models = {path.stem: path.read_text(encoding="utf-8") for path in (self.sql / "marts").glob("*.sql")}
         stamps = {"models": _digest(models.values()), "registers": self._register_digest()}
         built = dict(run("SELECT name, sha256 FROM built_with").fetchall())
-        run("BEGIN")
-        try:
+        with self._transaction():
             if built != stamps:
                 for name in models:
                     run(f"DROP TABLE IF EXISTS {name}")
@@ -164,21 +166,17 @@ class Warehouse:
                 run(models[name])
             run("DELETE FROM touched_day")
             run("DELETE FROM built_with")
-            run("INSERT INTO built_with SELECT unnest($names), unnest($stamps)",
-                {"names": list(stamps), "stamps": list(stamps.values())})  # fmt: skip
+            for name, stamp in stamps.items():
+                run("INSERT INTO built_with VALUES ($name, $stamp)", {"name": name, "stamp": stamp})
             self._comment(models)
-            run("COMMIT")
-        except BaseException:
-            with suppress(duckdb.Error):
-                run("ROLLBACK")
-            raise
         run("CHECKPOINT")
 
     def build_one(self, *names: str) -> None:
         """Run single models again, after their staging table was replaced."""
-        for name in names:
-            self.connection.execute((self.sql / "marts" / f"{name}.sql").read_text(encoding="utf-8"))
-        self._comment({name: (self.sql / "marts" / f"{name}.sql").read_text("utf-8") for name in names})
+        models = {name: (self.sql / "marts" / f"{name}.sql").read_text("utf-8") for name in names}
+        for text in models.values():
+            self.connection.execute(text)
+        self._comment(models)
 
     def frame(self, table: str) -> pl.DataFrame:
         frame: pl.DataFrame = self.connection.sql(f"SELECT * FROM {table}").pl()
@@ -206,7 +204,7 @@ class Warehouse:
         run(f"ATTACH {_quote(str(part))} AS target (STORAGE_VERSION 'v1.0.0')")
         try:
             for name, select in self._selections(audience).items():
-                self._publish_table(name, select, suppress_below, round_to)
+                self._publish_table(audience, name, select, suppress_below, round_to)
             self._write_start_here()
             run("CHECKPOINT target")
         finally:
@@ -225,10 +223,12 @@ class Warehouse:
             selections[path.stem] = path.read_text(encoding="utf-8").rstrip().rstrip(";")
         return selections
 
-    def _publish_table(self, name: str, select: str, suppress_below: int, round_to: int) -> None:
+    def _publish_table(
+        self, audience: str, name: str, select: str, suppress_below: int, round_to: int
+    ) -> None:
         run = self.connection.execute
         columns = [column[0] for column in self.connection.execute(f"DESCRIBE {select}").fetchall()]
-        if "person_count" in columns and "event_count" in columns:
+        if audience == "lide" and name not in LIDE_WITHOUT_PEOPLE:
             safe = disclose(
                 self.connection.sql(select).pl(),
                 dims=[column for column in columns if column not in ("person_count", "event_count")],

@@ -1,1 +1,1 @@
-"""A seeded pretend university and its loopback tenant; nothing but the `demo` verb and the tests imports it."""
+"""A seeded pretend university and its loopback tenant; only the `demo` verb and the tests import it."""

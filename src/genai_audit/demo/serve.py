@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from genai_audit.demo._faults import Faults
+from genai_audit.demo.campus import TENANT_ID
 from genai_audit.demo.tenant import PretendTenant, RecordStore
 from genai_audit.demo.university import University
 
@@ -37,6 +38,7 @@ def main() -> None:
         store,
         faults=faults,
         workdir=wish.workdir,
+        tenant_id=TENANT_ID,
         now=datetime.now(UTC),
     ) as tenant:
         print(json.dumps({"toml": tenant.as_toml(), "records": len(store)}), flush=True)

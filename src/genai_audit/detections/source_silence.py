@@ -95,7 +95,7 @@ DETECTION = Detection(
     question="Is there a day on which a source that should speak was not collected, unproven or empty?",
     reads=("fct_coverage", "dim_calendar_day"),
     severity="medium",
-    clauses=("2",),
+    clauses=("1", "12"),
     params=PARAMS,
     innocent_explanations=(
         "A closure day, a strike or an outage of the product.",
