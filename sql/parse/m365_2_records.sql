@@ -1,4 +1,5 @@
--- One row per record: envelope with types, the body still nested. In: line, odd_line, rebuilt. Out: record.
+-- One row per record: envelope and Copilot fields with types; lists and rare parts still as they are.
+-- In: line, special_line, wrapped_line, rebuilt. Out: record.
 -- AuditData wins over outer columns; outer columns are the fallback (facts/m365.md §7).
 
 -- Number, digits in a string, or a name; else what the operation says.
@@ -13,44 +14,25 @@ CREATE OR REPLACE MACRO read_outer_time(value) AS coalesce(read_time(value),
 CREATE OR REPLACE TEMP TABLE record AS
 SELECT
   line_no,
-  coalesce(filled(auditData.Id), filled(id)) AS record_id,
-  coalesce(read_time(auditData.CreationTime), read_outer_time(createdDateTime)) AS occurred_at,
+  coalesce(filled(body.Id), filled(id)) AS record_id,
+  coalesce(read_time(body.CreationTime), read_outer_time(createdDateTime)) AS occurred_at,
   uk_day(occurred_at) AS occurred_day,
-  coalesce(filled(auditData.Operation), filled(operation)) AS operation_name,
-  read_record_type(auditData.RecordType, auditLogRecordType, operation_name) AS record_type,
-  coalesce(filled(auditData.Workload), filled(service)) AS workload,
+  coalesce(filled(body.Operation), filled(operation)) AS operation_name,
+  read_record_type(body.RecordType, auditLogRecordType, operation_name) AS record_type,
+  coalesce(filled(body.Workload), filled(service)) AS workload,
   -- The DLP service writes as an assistant account; the person is in the metadata (facts/m365.md §3.5).
   coalesce(
     CASE WHEN record_type IN (11, 13, 33, 107)
-      THEN coalesce(filled(auditData.SharePointMetaData."From"), filled(auditData.ExchangeMetaData."From")) END,
-    filled(auditData.UserId), filled(userId), filled(userPrincipalName)) AS person_name,
-  coalesce(read_user_type(auditData.UserType), read_user_type(userType)) AS user_type,
-  coalesce(filled(auditData.ObjectId), filled(objectId)) AS object_name,
-  concat_ws(' ', auditLogRecordType, dataType, auditData."@odata.type") AS type_words,
-  auditData AS body
+      THEN coalesce(filled(body.SharePointMetaData."From"), filled(body.ExchangeMetaData."From")) END,
+    filled(body.UserId), filled(userId), filled(userPrincipalName)) AS person_name,
+  coalesce(read_user_type(body.UserType), read_user_type(userType)) AS user_type,
+  coalesce(filled(body.ObjectId), filled(objectId)) AS object_name,
+  concat_ws(' ', auditLogRecordType, dataType, body."@odata.type") AS type_words,
+  body.AppIdentity AS app_identity, body.AgentId AS agent_id, body.AgentPlatform AS agent_platform, body.ClientRegion AS client_region,
+  body.LicenseType AS license_type, body.CopilotEventData IS NULL AS has_no_event,
+  unnest(struct_pack(
+    AppHost := event.AppHost, ThreadId := event.ThreadId, ConversationId := event.ConversationId)),
+  body.PolicyDetails AS policies, body.rest AS rest
 FROM (
-  SELECT line_no, unnest(from_json(line, '{
-    "id": "VARCHAR", "createdDateTime": "VARCHAR", "auditLogRecordType": "VARCHAR", "operation": "VARCHAR", "userType": "VARCHAR",
-    "userId": "VARCHAR", "userPrincipalName": "VARCHAR", "service": "VARCHAR", "objectId": "VARCHAR", "dataType": "VARCHAR",
-    "auditData": {
-      "@odata.type": "VARCHAR", "Id": "VARCHAR", "RecordType": "VARCHAR", "CreationTime": "VARCHAR", "Operation": "VARCHAR",
-      "UserId": "VARCHAR", "UserType": "VARCHAR", "Workload": "VARCHAR", "ObjectId": "VARCHAR", "ClientRegion": "VARCHAR",
-      "AppIdentity": "JSON", "AgentId": "VARCHAR", "AgentPlatform": "VARCHAR", "LicenseType": "VARCHAR",
-      "CopilotEventData": {
-        "AppHost": "VARCHAR", "ThreadId": "VARCHAR", "ConversationId": "VARCHAR", "AgentId": "VARCHAR",
-        "AgentPlatform": "VARCHAR", "AppIdentity": "JSON", "LicenseType": "VARCHAR", "DLPEvaluationDeferred": "VARCHAR",
-        "Messages": [{"Id": "VARCHAR", "isPrompt": "BOOLEAN", "JailbreakDetected": "BOOLEAN"}],
-        "AccessedResources": [{
-          "Id": "VARCHAR", "listItemUniqueId": "VARCHAR", "SiteUrl": "VARCHAR", "Type": "VARCHAR",
-          "SensitivityLabelId": "VARCHAR", "Action": "VARCHAR", "Status": "VARCHAR", "XPIADetected": "BOOLEAN",
-          "PolicyDetails": "JSON"}],
-        "AISystemPlugin": [{"Id": "VARCHAR"}],
-        "ModelTransparencyDetails": [{"ModelName": "VARCHAR"}]},
-      "PolicyDetails": "JSON", "IncidentId": "VARCHAR", "SharePointMetaData": {"From": "VARCHAR"},
-      "ExchangeMetaData": {"From": "VARCHAR"}, "EndpointMetaData": "JSON", "EnforcementMode": "VARCHAR",
-      "TargetDomain": "VARCHAR", "TargetUrl": "VARCHAR", "PolicyMatchInfo": "JSON",
-      "SensitivityLabelEventData": "JSON", "SensitivityLabelId": "VARCHAR", "SourceLabel": "VARCHAR",
-      "DestinationLabel": "VARCHAR", "LabelId": "VARCHAR", "ApplicationMode": "VARCHAR",
-      "Common": {"ApplicationName": "VARCHAR"}}}'))
-  FROM (FROM line ANTI JOIN odd_line USING (line_no) UNION ALL SELECT line_no, line FROM rebuilt)
+  SELECT 1
 );

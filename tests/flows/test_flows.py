@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ import yaml
 from builders import copilot_record, make_settings, make_workspace
 
 from genai_audit import TELEMETRY_OFF, collection, querying
+from genai_audit.errors import ConfigurationError, SoftwareError, SourceUnavailableError
 from genai_audit.runs import Run
 from genai_audit.workspace import Workspace
 
@@ -68,6 +70,11 @@ def load_flow(entrypoint: str) -> Any:
 
     path, name = entrypoint.split(":")
     return load_flow_from_entrypoint(f"{ROOT / path}:{name}", use_placeholder_flow=False)
+
+
+def load_stages() -> Any:
+    """flows/stages.py, as flows/audit.py sees it."""
+    return load_flow("flows/audit.py:audit").fn.__globals__["stages"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -139,7 +146,7 @@ def test_only_a_pull_is_tried_again() -> None:
     tasks = {
         value.name: value.retries
         for one in DEPLOYMENTS
-        for value in load_flow(one["entrypoint"]).fn.__globals__.values()
+        for value in (*vars(load_stages()).values(), *load_flow(one["entrypoint"]).fn.__globals__.values())
         if isinstance(value, Task)
     }
     assert tasks.pop("pull") == 3
@@ -152,9 +159,7 @@ def test_only_a_pull_is_tried_again() -> None:
 def test_an_unreachable_source_is_worth_another_attempt_and_a_wrong_setting_is_not() -> None:
     from prefect.states import exception_to_failed_state
 
-    from genai_audit.errors import ConfigurationError, SourceUnavailableError
-
-    can_come_back = load_flow("flows/audit.py:audit").fn.__globals__["can_come_back"]
+    can_come_back = load_stages().can_come_back
     for error, expected in ((SourceUnavailableError("away"), True), (ConfigurationError("no id"), False)):
         state = asyncio.run(_as_state(exception_to_failed_state, error))
         assert can_come_back(None, None, state) is expected
@@ -164,12 +169,23 @@ async def _as_state(make: Any, error: Exception) -> Any:
     return await make(error)
 
 
+def test_an_unknown_error_gives_its_type_away_and_nothing_it_quotes() -> None:
+    def fail() -> None:
+        raise ValueError(f"could not convert {CANARY_PERSON}")
+
+    with pytest.raises(SoftwareError) as caught:
+        load_stages().conceal(fail)()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "ValueError" in shown
+    assert CANARY_PERSON not in shown
+
+
 def test_gaps_of_a_failed_attempt_do_not_outlive_a_good_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = make_workspace(tmp_path)
     run = Run(workspace, make_settings(workspace), "test")
-    pull_source = load_flow("flows/audit.py:audit").fn.__globals__["pull_source"]
+    pull_source = load_stages().pull_source
     outcomes = iter(["failed", "complete"])
 
     def pull(run: Run, window: object, sources: list[str]) -> None:
@@ -195,6 +211,7 @@ class Guard:
             assert {{key: os.environ.get(key) for key in {list(TELEMETRY_OFF)}}} == {TELEMETRY_OFF}, name
             print("seen", name)
 sys.meta_path.insert(0, Guard())
+sys.path.insert(0, {str(path.parent)!r})
 runpy.run_path({str(path)!r})
 """
     environment = {name: value for name, value in os.environ.items() if name not in TELEMETRY_OFF}
@@ -291,8 +308,7 @@ def _run_nights(workspace: Workspace, home: Path, trap_log: Path, patch: pytest.
     from prefect.testing.utilities import prefect_test_harness
 
     audit, place = load_flow("flows/audit.py:audit"), str(workspace.root)
-    rooms = audit.fn.__globals__
-    patch.setitem(rooms, "pull_source", rooms["pull_source"].with_options(retries=0))
+    patch.setattr(load_stages(), "pull_source", load_stages().pull_source.with_options(retries=0))
     with prefect_test_harness(server_startup_timeout=120):
         database = Path(PREFECT_SERVER_DATABASE_CONNECTION_URL.value().split("///")[1])
         outcome = audit(workspace=place)
@@ -311,9 +327,17 @@ def _run_nights(workspace: Workspace, home: Path, trap_log: Path, patch: pytest.
         task_names={task.name.rsplit("-", 1)[0] for task in tasks},
         artifacts=artifacts,
         log_lines=_read_log_lines(database),
-        prefect_bytes=b"".join(path.read_bytes() for path in kept),
+        prefect_bytes=b"".join(map(_read_if_there, kept)),
         outside=trap_log.read_text(encoding="utf-8"),
     )  # fmt: skip
+
+
+def _read_if_there(path: Path) -> bytes:
+    """A journal of SQLite may go while its server ends."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _read_log_lines(database: Path) -> list[str]:
