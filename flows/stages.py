@@ -1,4 +1,4 @@
-"""The stages of an audit as Prefect tasks: the functions of `genai_audit` with a name, and retries on pulls."""
+"""The stages of an audit as Prefect tasks: the functions of `genai_audit` named, and retries on pulls."""
 
 import genai_audit  # isort: skip  # noqa: F401, switches telemetry off before Prefect is imported
 
@@ -13,11 +13,12 @@ from genai_audit.calendars import Window
 from genai_audit.errors import GenaiAuditError, SoftwareError, SourceUnavailableError
 from genai_audit.runs import Run
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def conceal(stage: Callable[P, R]) -> Callable[P, R]:
-    """Prefect keeps messages and tracebacks; those of an unknown error may quote a record, so only its type."""
+    """Prefect keeps messages and tracebacks; an unknown error's may quote a record: only its type is kept."""
 
     @wraps(stage)
     def run_stage(*args: P.args, **named: P.kwargs) -> R:

@@ -3,7 +3,7 @@ CREATE OR REPLACE TABLE fct_coverage AS
 WITH covering AS (
     SELECT source, kind, outcome, reason, seq,
         coalesce(window_start, min_occurred_at) AS starts_at,
-        coalesce(window_end, max_occurred_at) AS ends_at
+        coalesce(window_end, max_occurred_at + INTERVAL 1 SECOND) AS ends_at
     FROM stg_package
     WHERE coalesce(window_start, min_occurred_at) IS NOT NULL
 ),
@@ -34,7 +34,7 @@ touching AS (
         arg_max(c.outcome, c.seq) FILTER (WHERE c.outcome <> 'complete') AS worst_outcome,
         arg_max(c.reason, c.seq) FILTER (WHERE c.outcome <> 'complete') AS worst_reason
     FROM source_day sd
-    JOIN covering c ON c.source = sd.source AND c.starts_at < sd.day_end AND c.ends_at >= sd.day_start
+    JOIN covering c ON c.source = sd.source AND c.starts_at < sd.day_end AND c.ends_at > sd.day_start
     GROUP BY ALL
 ),
 whole AS (

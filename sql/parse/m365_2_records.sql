@@ -11,6 +11,10 @@ CREATE OR REPLACE MACRO read_record_type(inner_type, outer_type, operation) AS c
 CREATE OR REPLACE MACRO read_outer_time(value) AS coalesce(read_time(value),
   TRY_STRPTIME(trim(value), ['%m/%d/%Y %I:%M:%S %p', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M'])::TIMESTAMPTZ);
 
+-- AppIdentity may be an object with DisplayName and AppId instead of a string (facts/m365.md §3.2).
+CREATE OR REPLACE MACRO read_app_identity(value) AS filled(CASE WHEN json_type(value) = 'OBJECT'
+  THEN coalesce(value ->> '$.DisplayName', value ->> '$.AppId') ELSE value ->> '$' END);
+
 CREATE OR REPLACE TEMP TABLE record AS
 SELECT
   line_no,
@@ -28,11 +32,41 @@ SELECT
   coalesce(read_user_type(body.UserType), read_user_type(userType)) AS user_type,
   coalesce(filled(body.ObjectId), filled(objectId)) AS object_name,
   concat_ws(' ', auditLogRecordType, dataType, body."@odata.type") AS type_words,
-  body.AppIdentity AS app_identity, body.AgentId AS agent_id, body.AgentPlatform AS agent_platform, body.ClientRegion AS client_region,
-  body.LicenseType AS license_type, body.CopilotEventData IS NULL AS has_no_event,
-  unnest(struct_pack(
-    AppHost := event.AppHost, ThreadId := event.ThreadId, ConversationId := event.ConversationId)),
-  body.PolicyDetails AS policies, body.rest AS rest
+  -- AI interactions. Prompts are distinct message ids (facts/m365.md §4.1); a message without an id counts as one.
+  filled(event.AppHost) AS app_host,
+  coalesce(read_app_identity(body.AppIdentity), read_app_identity(event.AppIdentity)) AS app_identity,
+  coalesce(filled(body.AgentId), filled(event.AgentId)) AS agent_id,
+  coalesce(filled(body.AgentPlatform), filled(event.AgentPlatform)) AS agent_platform,
+  filled(event.ThreadId) AS thread_name,
+  filled(event.ConversationId) AS conversation_name,
+  filled(body.ClientRegion) AS client_region,
+  coalesce(filled(event.LicenseType), filled(body.LicenseType)) AS license_type,
+  list_filter([filled(one.ModelName) for one in event.ModelTransparencyDetails], lambda name: name IS NOT NULL)[1] AS model_name,
+  event IS NULL AS has_no_event, event.Messages IS NULL AS has_no_messages,
+  [one.Id for one in event.Messages] AS message_ids,
+  [one.Id for one in event.Messages if one.isPrompt] AS prompt_ids,
+  list_unique(message_ids) + len(message_ids) - list_count(message_ids) AS message_count,
+  list_unique(prompt_ids) + len(prompt_ids) - list_count(prompt_ids) AS prompt_count,
+  list_bool_or([one.JailbreakDetected for one in event.Messages]) AS jailbreak,
+  list_bool_or([lower(one.Id) = 'bingwebsearch' for one in event.AISystemPlugin]) AS has_web_search,
+  event.DLPEvaluationDeferred AS dlp_deferred,
+  event.AccessedResources AS resources,
+  -- DLP and labels
+  body.PolicyDetails AS policies, filled(body.IncidentId) AS incident_name, body.EndpointMetaData AS endpoint,
+  body.EnforcementMode AS enforcement, body.TargetDomain AS target_name, body.TargetUrl AS target_url,
+  body.PolicyMatchInfo AS policy_match, body.SensitivityLabelEventData AS label_data, body.SensitivityLabelId AS label_name,
+  body.SourceLabel AS source_label, body.DestinationLabel AS destination_label, body.LabelId AS mail_label,
+  body.ApplicationMode AS application_mode, body.Common.ApplicationName AS application_name
 FROM (
-  SELECT 1
+  SELECT *, body.CopilotEventData AS event FROM (
+    SELECT line_no, unnest(from_json(line, '{' || outer_shape() || ', "auditData": ' || body_shape() || '}')) FROM (
+      FROM line ANTI JOIN special_line USING (line_no) UNION ALL SELECT line_no, line FROM rebuilt)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (auditData), from_json(auditData.dynamicProperties, body_shape()) AS auditData, auditData."@odata.type" AS dataType
+    FROM (
+      SELECT line_no, unnest(from_json(line, '{' || outer_shape()
+        || ', "auditData": {"@odata.type": "VARCHAR", "dynamicProperties": "JSON"}}'))
+      FROM line SEMI JOIN wrapped_line USING (line_no))
+  ) AS both_layouts(line_no, id, createdDateTime, auditLogRecordType, operation, userType, userId, userPrincipalName, service,
+      objectId, body, dataType)
 );

@@ -10,8 +10,8 @@ CREATE OR REPLACE MACRO read_id(value) AS filled(CASE WHEN starts_with(value, 'h
 CREATE OR REPLACE MACRO read_type(value) AS filled(CASE WHEN contains(value, '/') THEN split_part(value, '/', -1) ELSE value END);
 
 CREATE OR REPLACE TEMP TABLE opened AS
-SELECT line_no, generate_subscripts(body.CopilotEventData.AccessedResources, 1)::INTEGER AS resource_no,
-  unnest(body.CopilotEventData.AccessedResources, max_depth := 2)
+SELECT line_no, generate_subscripts(resources, 1)::INTEGER AS resource_no,
+  unnest(resources, max_depth := 2)
 FROM record WHERE record_type IN (261, 284, 328, 334);
 
 -- Many events name the same address: it is taken apart once.

@@ -13,12 +13,11 @@ CREATE OR REPLACE MACRO read_site_type(site) AS CASE
 CREATE OR REPLACE TEMP TABLE name AS
 SELECT domain, name FROM (
   SELECT DISTINCT 'person' AS domain, person_name AS name FROM record
-  UNION ALL SELECT DISTINCT 'thread', unnest([filled(body.CopilotEventData.ThreadId), filled(body.CopilotEventData.ConversationId)])
-    FROM record
+  UNION ALL SELECT DISTINCT 'thread', unnest([thread_name, conversation_name]) FROM record
   UNION ALL SELECT DISTINCT 'resource', resource_name FROM access
   UNION ALL SELECT DISTINCT 'site', site_name FROM access
-  UNION ALL SELECT DISTINCT 'incident', filled(body.IncidentId) FROM record
-  UNION ALL SELECT DISTINCT 'object', coalesce(object_name, filled(body.AgentId)) FROM record
+  UNION ALL SELECT DISTINCT 'incident', incident_name FROM record
+  UNION ALL SELECT DISTINCT 'object', coalesce(object_name, agent_id) FROM record
     WHERE is_admin_record(record_type, type_words)
 ) WHERE name IS NOT NULL;
 

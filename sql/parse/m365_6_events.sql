@@ -14,11 +14,11 @@ SELECT line_no, any_value(policy.PolicyName) AS policy_name, arg_max(rule, coale
 FROM (
   SELECT line_no, policy, unnest(policy.Rules) AS rule, generate_subscripts(policy.Rules, 1) + policy_no * 100 AS rule_no
   FROM (
-    SELECT line_no, generate_subscripts(policies, 1) AS policy_no, unnest(policies) AS policy
+    SELECT line_no, generate_subscripts(opened, 1) AS policy_no, unnest(opened) AS policy
     FROM (
-      SELECT line_no, from_json(body.PolicyDetails, '[{"PolicyName": "VARCHAR", "Rules": [
-        {"RuleName": "VARCHAR", "Severity": "VARCHAR", "RuleMode": "VARCHAR"}]}]') AS policies
-      FROM record WHERE record_type IN (11, 13, 33, 63, 107, 108, 263) AND body.PolicyDetails IS NOT NULL
+      SELECT line_no, from_json(policies, '[{"PolicyName": "VARCHAR", "Rules": [
+        {"RuleName": "VARCHAR", "Severity": "VARCHAR", "RuleMode": "VARCHAR"}]}]') AS opened
+      FROM record WHERE record_type IN (11, 13, 33, 63, 107, 108, 263) AND policies IS NOT NULL
     )
   )
 ) GROUP BY line_no;
@@ -27,20 +27,20 @@ FROM (
 CREATE OR REPLACE TEMP TABLE stg_dlp_event AS
 SELECT
   record_id, occurred_at, occurred_day, record_type, operation_name AS operation, person_key, incident.token AS incident_key,
-  coalesce(dlp_rule.policy_name, body.PolicyMatchInfo ->> '$.PolicyName') AS policy_name,
-  coalesce(dlp_rule.rule.RuleName, body.PolicyMatchInfo ->> '$.RuleName') AS rule_name,
+  coalesce(dlp_rule.policy_name, policy_match ->> '$.PolicyName') AS policy_name,
+  coalesce(dlp_rule.rule.RuleName, policy_match ->> '$.RuleName') AS rule_name,
   lower(dlp_rule.rule.Severity) AS severity,
   dlp_rule.rule.RuleMode AS rule_mode,
-  TRY_CAST(coalesce(body.EnforcementMode, body.EndpointMetaData ->> '$.EnforcementMode') AS INTEGER) AS enforcement_mode,
-  coalesce(read_host(body.TargetUrl), read_host(body.TargetDomain), read_host(body.EndpointMetaData ->> '$.TargetUrl'),
-    read_host(body.EndpointMetaData ->> '$.TargetDomain')) AS target_domain,
+  TRY_CAST(coalesce(enforcement, endpoint ->> '$.EnforcementMode') AS INTEGER) AS enforcement_mode,
+  coalesce(read_host(target_url), read_host(target_name), read_host(endpoint ->> '$.TargetUrl'),
+    read_host(endpoint ->> '$.TargetDomain')) AS target_domain,
   CASE WHEN record_type IN (63, 108, 153) THEN 'endpoint' ELSE 'service' END AS channel,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM record
 LEFT JOIN person USING (person_name)
 LEFT JOIN dlp_rule USING (line_no)
-LEFT JOIN token AS incident ON incident.domain = 'incident' AND incident.name = filled(body.IncidentId)
-WHERE record_type IN (11, 13, 33, 63, 107, 108, 153, 263) AND NOT is_label_twin(record_type, body.PolicyDetails)
+LEFT JOIN token AS incident ON incident.domain = 'incident' AND incident.name = incident_name
+WHERE record_type IN (11, 13, 33, 63, 107, 108, 153, 263) AND NOT is_label_twin(record_type, policies)
   AND record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;
 
@@ -64,19 +64,19 @@ CREATE OR REPLACE TEMP TABLE stg_label_event AS
 SELECT
   record_id, occurred_at, occurred_day, record_type, operation, person_key, label_id, old_label_id,
   read_change(lower(label.LabelEventType), lower(operation), old_label_id) AS change,
-  read_how_applied(lower(label.ActionSource), lower(body.ApplicationMode)) AS how_applied,
-  coalesce(filled(body.Common.ApplicationName), workload) AS application,
+  read_how_applied(lower(label.ActionSource), lower(application_mode)) AS how_applied,
+  coalesce(filled(application_name), workload) AS application,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM (
   SELECT *, operation_name AS operation,
-    read_guid(coalesce(filled(label.SensitivityLabelId), filled(body.SensitivityLabelId), filled(body.DestinationLabel), filled(body.LabelId),
-      CASE WHEN is_label_twin(record_type, body.PolicyDetails) THEN body.PolicyDetails ->> '$[0].Rules[0].RuleId' END)) AS label_id,
-    read_guid(coalesce(filled(label.OldSensitivityLabelId), filled(body.SourceLabel))) AS old_label_id
+    read_guid(coalesce(filled(label.SensitivityLabelId), filled(label_name), filled(destination_label), filled(mail_label),
+      CASE WHEN is_label_twin(record_type, policies) THEN policies ->> '$[0].Rules[0].RuleId' END)) AS label_id,
+    read_guid(coalesce(filled(label.OldSensitivityLabelId), filled(source_label))) AS old_label_id
   FROM (
-    SELECT *, from_json(body.SensitivityLabelEventData, '{"SensitivityLabelId": "VARCHAR", "OldSensitivityLabelId": "VARCHAR",
+    SELECT *, from_json(label_data, '{"SensitivityLabelId": "VARCHAR", "OldSensitivityLabelId": "VARCHAR",
       "LabelEventType": "VARCHAR", "ActionSource": "VARCHAR"}') AS label
     FROM record
-    WHERE (record_type IN (43, 82, 83, 84, 94, 206) OR is_label_twin(record_type, body.PolicyDetails)
+    WHERE (record_type IN (43, 82, 83, 84, 94, 206) OR is_label_twin(record_type, policies)
         OR record_type = 6 AND starts_with(operation_name, 'FileSensitivityLabel'))
       AND record_id IS NOT NULL AND occurred_at IS NOT NULL
   )
@@ -91,6 +91,6 @@ SELECT
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM record
 LEFT JOIN person USING (person_name)
-LEFT JOIN token AS object ON object.domain = 'object' AND object.name = coalesce(object_name, filled(body.AgentId))
+LEFT JOIN token AS object ON object.domain = 'object' AND object.name = coalesce(object_name, agent_id)
 WHERE is_admin_record(record_type, type_words) AND record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;

@@ -46,6 +46,32 @@ SET VARIABLE needed_keys = [
   'Id', 'RecordType', 'CreationTime', 'Operation', 'UserId', 'UserType', 'Workload', 'ObjectId', 'ClientRegion', 'AppIdentity',
   'AgentId', 'AgentPlatform', 'CopilotEventData', 'AppHost', 'ThreadId', 'ConversationId', 'Messages', 'AccessedResources',
   'AISystemPlugin', 'ModelTransparencyDetails', 'DLPEvaluationDeferred', 'LicenseType', 'PolicyDetails', 'IncidentId'];
+SET VARIABLE needed_small = [lower(one) for one in getvariable('needed_keys')];
+
+-- What is read of a record, with types. Messy parts stay JSON.
+CREATE OR REPLACE MACRO outer_shape() AS '"id": "VARCHAR", "createdDateTime": "VARCHAR", "auditLogRecordType": "VARCHAR",
+  "operation": "VARCHAR", "userType": "VARCHAR", "userId": "VARCHAR", "userPrincipalName": "VARCHAR", "service": "VARCHAR",
+  "objectId": "VARCHAR"';
+CREATE OR REPLACE MACRO body_shape() AS '{
+  "@odata.type": "VARCHAR", "Id": "VARCHAR", "RecordType": "VARCHAR", "CreationTime": "VARCHAR", "Operation": "VARCHAR",
+  "UserId": "VARCHAR", "UserType": "VARCHAR", "Workload": "VARCHAR", "ObjectId": "VARCHAR", "ClientRegion": "VARCHAR",
+  "AppIdentity": "JSON", "AgentId": "VARCHAR", "AgentPlatform": "VARCHAR", "LicenseType": "VARCHAR",
+  "CopilotEventData": {
+    "AppHost": "VARCHAR", "ThreadId": "VARCHAR", "ConversationId": "VARCHAR", "AgentId": "VARCHAR",
+    "AgentPlatform": "VARCHAR", "AppIdentity": "JSON", "LicenseType": "VARCHAR", "DLPEvaluationDeferred": "VARCHAR",
+    "Messages": [{"Id": "VARCHAR", "isPrompt": "BOOLEAN", "JailbreakDetected": "BOOLEAN"}],
+    "AccessedResources": [{
+      "Id": "VARCHAR", "listItemUniqueId": "VARCHAR", "SiteUrl": "VARCHAR", "Type": "VARCHAR",
+      "SensitivityLabelId": "VARCHAR", "Action": "VARCHAR", "Status": "VARCHAR", "XPIADetected": "BOOLEAN",
+      "PolicyDetails": "JSON"}],
+    "AISystemPlugin": [{"Id": "VARCHAR"}],
+    "ModelTransparencyDetails": [{"ModelName": "VARCHAR"}]},
+  "PolicyDetails": "JSON", "IncidentId": "VARCHAR", "SharePointMetaData": {"From": "VARCHAR"},
+  "ExchangeMetaData": {"From": "VARCHAR"}, "EndpointMetaData": "JSON", "EnforcementMode": "VARCHAR",
+  "TargetDomain": "VARCHAR", "TargetUrl": "VARCHAR", "PolicyMatchInfo": "JSON",
+  "SensitivityLabelEventData": "JSON", "SensitivityLabelId": "VARCHAR", "SourceLabel": "VARCHAR",
+  "DestinationLabel": "VARCHAR", "LabelId": "VARCHAR", "ApplicationMode": "VARCHAR",
+  "Common": {"ApplicationName": "VARCHAR"}}';
 
 CREATE OR REPLACE TEMP TABLE field_count (record_type INTEGER, field_name VARCHAR, record_count BIGINT);
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -15,18 +15,48 @@ from genai_audit.runs import Run
 from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace
 
+KEPT_DAYS = 180  # Audit (Standard)
+
 
 def due_windows(run: Run, source_id: str) -> list[Window]:
-    """Windows that a plain `run` owes: from the last pull less the overlap for late records, until now."""
+    """Windows that a plain `run` owes: from the last pull less the overlap for late records, until now.
+
+    Before that, what a run has asked for and nobody has read: windows that failed, and the holes that a
+    killed run left. The service keeps nothing longer than KEPT_DAYS.
+    """
     settings = run.settings.m365_audit
-    pulled = [p.window for p in packages(run.workspace) if p.source == source_id and p.window]
-    if pulled:
-        start = max(window.end for window in pulled) - timedelta(days=settings.overlap_days)
-        earliest = min(window.start for window in pulled)
-        start = max(start, earliest)
-    else:
-        start = run.started_at - timedelta(days=settings.first_pull_days)
-    return plan_windows(run, Window(start, run.started_at))
+    pulled = [p for p in packages(run.workspace) if p.source == source_id and p.window]
+    windows = [p.window for p in pulled if p.window]
+    if not windows:
+        first = run.started_at - timedelta(days=settings.first_pull_days)
+        return plan_windows(run, Window(first, run.started_at))
+    newest = max(window.end for window in windows) - timedelta(days=settings.overlap_days)
+    start = max(newest, min(window.start for window in windows))
+    oldest = run.started_at - timedelta(days=KEPT_DAYS)
+    owed = [Window(max(w.start, oldest), min(w.end, start)) for w in _unread(pulled)
+            if w.start < start and w.end > oldest]  # fmt: skip
+    due = [*owed, Window(start, run.started_at)]
+    return sorted({one for span in due for one in plan_windows(run, span)})
+
+
+def _unread(pulled: Sequence[Package]) -> Iterator[Window]:
+    """Time between the first and the last window of a run that no package has read."""
+    read = sorted(p.window for p in pulled if p.window and p.outcome != "failed")
+    spans: dict[str, Window] = {}
+    for package in pulled:
+        if package.window:
+            known = spans.get(package.run_id, package.window)
+            spans[package.run_id] = Window(
+                min(known.start, package.window.start), max(known.end, package.window.end)
+            )
+    for span in spans.values():
+        reached = span.start
+        for window in read:
+            if reached < window.start < span.end:
+                yield Window(reached, window.start)
+            reached = max(reached, window.end)
+        if reached < span.end:
+            yield Window(reached, span.end)
 
 
 def plan_windows(run: Run, window: Window) -> list[Window]:

@@ -1,4 +1,4 @@
-"""The scheduled flows: what is deployed, when it fires, and one real run with a source that can't be reached."""
+"""The scheduled flows: what is deployed, when it fires, and one run without its source."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from builders import copilot_record, make_settings, make_workspace
 
+from builders import copilot_record, make_settings, make_workspace
 from genai_audit import TELEMETRY_OFF, collection, querying
 from genai_audit.errors import ConfigurationError, SoftwareError, SourceUnavailableError
 from genai_audit.runs import Run
@@ -40,7 +40,7 @@ CANARY_PERSON = "canary.person@westbridge.example"
 CANARY_WORDS = "please summarise the canary"
 GAPS = "completed with gaps"
 
-# Runs in this process and, as sitecustomize, in every child: a socket to anywhere but loopback is written down.
+# Runs in this process and, as sitecustomize, in every child: a socket to the outside is written down.
 SOCKET_TRAP = """
 import ipaddress, os, socket
 def _watch(call, place):
