@@ -110,11 +110,11 @@ COLUMNS = """{'auditData': 'STRUCT(Id VARCHAR, RecordType INTEGER, CreationTime 
     AISystemPlugin STRUCT(Id VARCHAR)[], ModelTransparencyDetails STRUCT(ModelName VARCHAR)[]))'}"""
 FLATTEN = """
 CREATE TEMP TABLE staged AS
-SELECT filename, row_number() OVER () AS line_no, auditData AS a, auditData.CopilotEventData AS e,
+SELECT filename, auditData AS a, auditData.CopilotEventData AS e,
   auditData.CreationTime AS occurred_at, (auditData.CreationTime AT TIME ZONE 'Europe/London')::DATE AS day
 FROM read_json($files, columns = {columns}, format = 'newline_delimited', filename = true);
 CREATE TABLE stg_m365_event AS
-SELECT a.Id AS record_id, occurred_at, day, a.RecordType, a.Operation, a.Workload, a.UserId, a.UserType, filename, line_no FROM staged;
+SELECT a.Id AS record_id, occurred_at, day, a.RecordType, a.Operation, a.Workload, a.UserId, a.UserType, filename FROM staged;
 CREATE TABLE stg_interaction AS
 SELECT a.Id AS record_id, occurred_at, day, a.RecordType, a.Operation, a.UserId, a.UserType, contains(a.UserId, '#EXT#') AS is_guest,
   e.AppHost, a.AppIdentity, a.AgentId, a.AgentPlatform, e.ThreadId, e.ConversationId, a.ClientRegion, e.LicenseType,
@@ -122,16 +122,16 @@ SELECT a.Id AS record_id, occurred_at, day, a.RecordType, a.Operation, a.UserId,
   len(list_distinct([m.Id for m in e.Messages if m.isPrompt])) AS prompts, messages - prompts AS responses,
   len(e.AccessedResources) AS resources, list_bool_or([m.JailbreakDetected for m in e.Messages]) AS jailbreak,
   list_bool_or([r.XPIADetected for r in e.AccessedResources]) AS xpia,
-  list_contains([p.Id for p in e.AISystemPlugin], 'BingWebSearch') AS web, e.DLPEvaluationDeferred, filename, line_no
+  list_contains([p.Id for p in e.AISystemPlugin], 'BingWebSearch') AS web, e.DLPEvaluationDeferred, filename
 FROM staged;
 CREATE TABLE stg_resource_access AS
 SELECT record_id, resource_no, occurred_at, day, RecordType, UserId, AppHost,
   coalesce(r.listItemUniqueId, r.Id, split_part(r.SiteUrl, '?', 1)) AS resource, r."Type",
   regexp_extract(r.SiteUrl, '^https?://([^/?#]+(?:/(?:sites|teams|personal)/[^/?#]+)?)', 1) AS site,
   lower(r.SensitivityLabelId) AS label, lower(r."Action") AS action, lower(r.Status) AS status, r.PolicyDetails,
-  r.XPIADetected, filename, line_no
+  r.XPIADetected, filename
 FROM (
-  SELECT a.Id AS record_id, occurred_at, day, a.RecordType AS RecordType, a.UserId AS UserId, e.AppHost AS AppHost, filename, line_no,
+  SELECT a.Id AS record_id, occurred_at, day, a.RecordType AS RecordType, a.UserId AS UserId, e.AppHost AS AppHost, filename,
     generate_subscripts(e.AccessedResources, 1) AS resource_no, unnest(e.AccessedResources) AS r
   FROM staged
 );
@@ -240,7 +240,9 @@ def measure(contender: str) -> dict[str, Any]:
 
 def print_table(made: list[dict[str, Any]], results: dict[str, dict[str, Any]]) -> None:
     records, size = sum(day["count"] for day in made), sum(day["size"] for day in made)
-    print(f"{records:,} records in {len(made)} packages, {size / records:,.0f} bytes each, {os.cpu_count()} cores\n")
+    print(
+        f"{records:,} records in {len(made)} packages, {size / records:,.0f} bytes each, {os.cpu_count()} cores\n"
+    )
     print("| | records/s | wall s | CPU s | peak MB | events / interactions / accesses |")
     print("|---|---:|---:|---:|---:|---|")
     for name, found in results.items():
@@ -251,9 +253,14 @@ def print_table(made: list[dict[str, Any]], results: dict[str, dict[str, Any]]) 
     if ours:
         print(f"\ngenai-audit: parse {ours['parse']:.1f} s, load {ours['load']:.1f} s", end="")
         if plain:
-            print(f"; {ours['wall'] / plain['wall']:.2f} x the wall time of {CONTENDERS[1]} (goal: at most 1.5)", end="")
+            print(
+                f"; {ours['wall'] / plain['wall']:.2f} x the wall time of {CONTENDERS[1]} (goal: at most 1.5)",
+                end="",
+            )
         if loop:
-            print(f"; {loop['wall'] / ours['wall']:.2f} x as fast as {CONTENDERS[2]} (goal: at least 2)", end="")
+            print(
+                f"; {loop['wall'] / ours['wall']:.2f} x as fast as {CONTENDERS[2]} (goal: at least 2)", end=""
+            )
         print(f"; peak {ours['peak_mb']:,.0f} MB (goal: under 1,200)")
 
 
@@ -269,7 +276,11 @@ def main() -> None:
         print(json.dumps(RUNNERS[given.one]()))
         return
     known = FOLDER / "made.json"
-    made = json.loads(known.read_text()) if given.keep and known.exists() else make_data(given.records, given.days)
+    made = (
+        json.loads(known.read_text())
+        if given.keep and known.exists()
+        else make_data(given.records, given.days)
+    )
     try:
         print_table(made, {name: measure(name) for name in given.only or CONTENDERS})
     finally:

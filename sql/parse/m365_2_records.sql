@@ -19,10 +19,10 @@ CREATE OR REPLACE TEMP TABLE record AS
 SELECT
   line_no,
   coalesce(filled(body.Id), filled(id)) AS record_id,
-  coalesce(read_time(body.CreationTime), read_outer_time(createdDateTime)) AS occurred_at,
+  occurred_at,
   uk_day(occurred_at) AS occurred_day,
-  coalesce(filled(body.Operation), filled(operation)) AS operation_name,
-  read_record_type(body.RecordType, auditLogRecordType, operation_name) AS record_type,
+  operation_name,
+  record_type,
   coalesce(filled(body.Workload), filled(service)) AS workload,
   -- The DLP service writes as an assistant account; the person is in the metadata (facts/m365.md §3.5).
   coalesce(
@@ -43,8 +43,6 @@ SELECT
   coalesce(filled(event.LicenseType), filled(body.LicenseType)) AS license_type,
   list_filter([filled(one.ModelName) for one in event.ModelTransparencyDetails], lambda name: name IS NOT NULL)[1] AS model_name,
   event IS NULL AS has_no_event, event.Messages IS NULL AS has_no_messages,
-  [one.Id for one in event.Messages] AS message_ids,
-  [one.Id for one in event.Messages if one.isPrompt] AS prompt_ids,
   list_unique(message_ids) + len(message_ids) - list_count(message_ids) AS message_count,
   list_unique(prompt_ids) + len(prompt_ids) - list_count(prompt_ids) AS prompt_count,
   list_bool_or([one.JailbreakDetected for one in event.Messages]) AS jailbreak,
@@ -58,7 +56,13 @@ SELECT
   body.SourceLabel AS source_label, body.DestinationLabel AS destination_label, body.LabelId AS mail_label,
   body.ApplicationMode AS application_mode, body.Common.ApplicationName AS application_name
 FROM (
-  SELECT *, body.CopilotEventData AS event FROM (
+  SELECT *, body.CopilotEventData AS event,
+    coalesce(read_time(body.CreationTime), read_outer_time(createdDateTime)) AS occurred_at,
+    coalesce(filled(body.Operation), filled(operation)) AS operation_name,
+    read_record_type(body.RecordType, auditLogRecordType, coalesce(filled(body.Operation), operation)) AS record_type,
+    [one.Id for one in body.CopilotEventData.Messages] AS message_ids,
+    [one.Id for one in body.CopilotEventData.Messages if one.isPrompt] AS prompt_ids
+  FROM (
     SELECT line_no, unnest(from_json(line, '{' || outer_shape() || ', "auditData": ' || body_shape() || '}')) FROM (
       FROM line ANTI JOIN special_line USING (line_no) UNION ALL SELECT line_no, line FROM rebuilt)
     UNION ALL BY NAME

@@ -15,14 +15,12 @@ from genai_audit.runs import Run
 from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace
 
-KEPT_DAYS = 180  # Audit (Standard)
-
 
 def due_windows(run: Run, source_id: str) -> list[Window]:
     """Windows that a plain `run` owes: from the last pull less the overlap for late records, until now.
 
     Before that, what a run has asked for and nobody has read: windows that failed, and the holes that a
-    killed run left. The service keeps nothing longer than KEPT_DAYS.
+    killed run left.
     """
     settings = run.settings.m365_audit
     pulled = [p for p in packages(run.workspace) if p.source == source_id and p.window]
@@ -32,9 +30,7 @@ def due_windows(run: Run, source_id: str) -> list[Window]:
         return plan_windows(run, Window(first, run.started_at))
     newest = max(window.end for window in windows) - timedelta(days=settings.overlap_days)
     start = max(newest, min(window.start for window in windows))
-    oldest = run.started_at - timedelta(days=KEPT_DAYS)
-    owed = [Window(max(w.start, oldest), min(w.end, start)) for w in _unread(pulled)
-            if w.start < start and w.end > oldest]  # fmt: skip
+    owed = [Window(hole.start, min(hole.end, start)) for hole in _unread(pulled) if hole.start < start]
     due = [*owed, Window(start, run.started_at)]
     return sorted({one for span in due for one in plan_windows(run, span)})
 

@@ -43,7 +43,7 @@ MOSTLY_UNIQUE = (
     "thread_key",
     "conversation_key",
 )  # no dictionary helps
-BATCH_BYTES = 48_000_000  # a batch of long records is cut earlier: memory stays flat
+BATCH_BYTES = 96_000_000  # a batch of long records is cut earlier: memory stays flat
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def parse_package(workspace: Workspace, package: Package, settings: Settings, ke
     limits = settings.limits
     connection = scratch(limits.memory_mb // limits.parse_threads, 1, spill)
     try:
-        batches = _join_slices(read_records(workspace, package, SLICE_RECORDS), limits.batch_records)
-        rows = _run_family(connection, family, package, key, batches, part)
+        tables = _read_tables(read_records(workspace, package, SLICE_RECORDS), limits.batch_records)
+        rows = _run_family(connection, family, package, key, tables, part)
     finally:
         connection.close()
         shutil.rmtree(spill, ignore_errors=True)
-    tables = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}
-    sealed = ParsedPackage(package.package_id, package.files[RECORDS]["sha256"], hash_parser(family), tables)
+    facts = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}
+    sealed = ParsedPackage(package.package_id, package.files[RECORDS]["sha256"], hash_parser(family), facts)
     write_durably(part / SEAL, canonical_json(asdict(sealed)))
     _put_in_place(part, target)
     return sealed
@@ -139,21 +139,23 @@ def hash_parser(family: str) -> str:
 
 
 def _run_family(
-    connection: duckdb.DuckDBPyConnection, family: str, package: Package, key: bytes,
-    batches: Iterable[list[bytes]], folder: Path,
-) -> dict[str, int]:  # fmt: skip
-    """Run the family's SQL over all batches; returns rows by table."""
+    connection: duckdb.DuckDBPyConnection,
+    family: str,
+    package: Package,
+    key: bytes,
+    tables: Iterable[pa.Table],
+    folder: Path,
+) -> dict[str, int]:
+    """Run the family's SQL over all tables of lines; returns rows by table made."""
     _prepare(connection, package, key)
     _run_files(connection, _once_files(family))
     writer = _TableWriter(connection, folder)
     try:
-        first = 1
-        for batch in batches:
-            connection.register("line", _as_table(batch, first))
+        for table in tables:
+            connection.register("line", table)
             _run_files(connection, _batch_files(family))
             writer.append()
             connection.unregister("line")
-            first += len(batch)
         _run_files(connection, _totals_files(family))
         writer.append_totals()
     finally:
@@ -187,6 +189,22 @@ def _run_files(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
         connection.execute(path.read_text(encoding="utf-8"))
 
 
+def _read_tables(slices: Iterable[list[bytes]], batch_records: int) -> Iterator[pa.Table]:
+    """Tables of at most `batch_records` lines and about BATCH_BYTES; at least one, perhaps an empty one."""
+    batch: list[bytes] = []
+    size, first = 0, 1
+    for lines in slices:
+        batch += lines
+        size += sum(map(len, lines))
+        if len(batch) + SLICE_RECORDS > batch_records or size >= BATCH_BYTES:
+            table = _as_table(batch, first)
+            first += len(batch)
+            batch, size = [], 0  # let go before the SQL needs memory
+            yield table
+    if batch or first == 1:
+        yield _as_table(batch, first)
+
+
 def _as_table(batch: list[bytes], first: int) -> pa.Table:
     """line(line_no, line). Landing has proven that every line is UTF-8, so bytes are taken as they are.
 
@@ -198,20 +216,6 @@ def _as_table(batch: list[bytes], first: int) -> pa.Table:
     numbers = pa.py_buffer(np.arange(first, first + len(batch), dtype=np.int32))
     line_nos = pa.Int32Array.from_buffers(pa.int32(), len(batch), [None, numbers])
     return pa.Table.from_arrays([line_nos, lines], names=["line_no", "line"])
-
-
-def _join_slices(slices: Iterable[list[bytes]], batch_records: int) -> Iterator[list[bytes]]:
-    """Batches of at most `batch_records` lines and about BATCH_BYTES; at least one, perhaps an empty one."""
-    batch: list[bytes] = []
-    size, is_first = 0, True
-    for lines in slices:
-        batch += lines
-        size += sum(map(len, lines))
-        if len(batch) + SLICE_RECORDS > batch_records or size >= BATCH_BYTES:
-            yield batch
-            batch, size, is_first = [], 0, False
-    if batch or is_first:
-        yield batch
 
 
 class _TableWriter:

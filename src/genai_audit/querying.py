@@ -7,6 +7,7 @@ be killed: `repeat('x', 2e9)` and `sleep_ms` outlive DuckDB's own limits (facts/
 from __future__ import annotations
 
 import json
+import math
 import re
 import resource
 import subprocess
@@ -72,6 +73,8 @@ def ask(
     if child.returncode != 0 or not child.stdout:
         raise _limit(name, "used more time or memory than it may")
     answer = json.loads(child.stdout)
+    if "limit" in answer:
+        raise _limit(name, answer["limit"])
     if "error" in answer:
         raise UsageError(
             f"The query was refused: {answer['error']}",
@@ -108,12 +111,29 @@ def _answer(file: Path, order: Mapping[str, Any]) -> dict[str, Any]:
         # A parameter that the statement does not use would be an error of DuckDB's.
         params = {key: value for key, value in order["params"].items() if f"${key}" in order["sql"]}
         result = connection.execute(order["sql"], params or None)
-        columns = [column[0] for column in result.description or []]
-        return {"columns": columns, "rows": result.fetchall()}
+        columns = _tell_apart([column[0] for column in result.description or []])
+        return {"columns": columns, "rows": [[_finite(cell) for cell in row] for row in result.fetchall()]}
+    except duckdb.InterruptException:
+        return {"limit": f"took longer than {order['seconds']} seconds"}
+    except (duckdb.OutOfMemoryException, MemoryError):
+        return {"limit": f"needed more than {order['memory_mb']} MB"}
     except duckdb.Error as error:
         return {"error": str(error).splitlines()[0]}
     finally:
         connection.close()
+
+
+def _tell_apart(names: list[str]) -> list[str]:
+    """Two columns of one name would become one in JSON: the second is called `name_2`."""
+    return [
+        name if name not in names[:place] else f"{name}_{names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
+    ]
+
+
+def _finite(cell: Any) -> Any:
+    """JSON knows no infinity and no NaN: they stay readable as words."""
+    return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What the end-to-end suites share: the real command line and a pretend tenant as processes, ways to look inside."""
+"""What the end-to-end suites share: the command line and a tenant as processes, ways to look inside."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -122,8 +123,6 @@ def serve(store: RecordStore, folder: Path, faults: Faults | None = None) -> Ite
 
 
 def ask_state(tenant: dict[str, Any]) -> dict[str, Any]:
-    import ssl
-
     trust = ssl.create_default_context(cafile=tenant["ca_path"])
     state: dict[str, Any] = httpx.get(f"{tenant['url']}/_pretend/state", verify=trust).json()
     return state

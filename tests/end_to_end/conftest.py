@@ -1,4 +1,4 @@
-"""One finished audit that the read-only suites share: pulled, imported and run once by the real command line."""
+"""One finished audit that the read-only suites share, made once by the real command line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
         yield Finished(audit, tenant, truth)
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(finished: Finished, tmp_path: Path) -> Audit:
     """A copy of the finished audit that a test may change."""
     return make_copy(finished, tmp_path)
@@ -84,7 +84,7 @@ def _special_records() -> Iterator[bytes]:
     at = DAY + timedelta(hours=30)
     messages = [{"Id": str(n), "isPrompt": n % 2 == 0, "JailbreakDetected": n == 2} for n in range(3)]
     resource = {"Id": "doc-1", "Action": "Read", "SensitivityLabelId": RESTRICTED, "Type": "docx",
-                "SiteUrl": "https://westbridge.sharepoint.com/sites/x/Shared Documents/Pay of Canarybird.docx",
+                "SiteUrl": "https://westbridge.sharepoint.com/sites/x/Shared/Pay of Canarybird.docx",
                 "Status": "success"}  # fmt: skip
     yield copilot_record(at, record_id="s-0", event={"Messages": messages})
     yield copilot_record(at + timedelta(minutes=1), record_id="s-1", event={"AccessedResources": [resource]})

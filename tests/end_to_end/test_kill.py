@@ -1,4 +1,4 @@
-"""kill -9 of the real process at ten stages: after the next run nothing is lost, doubled or left half-done."""
+"""kill -9 of the real process at ten stages: after the next run nothing is lost, doubled or half-done."""
 
 from __future__ import annotations
 
@@ -162,9 +162,7 @@ def check_gaps(audit: Audit, landed: set[str]) -> None:
 
 
 @pytest.mark.slow
-def test_ten_kills_one_after_another(
-    tmp_path: Path, tenant: dict[str, Any], make_audit: MakeAudit
-) -> None:
+def test_ten_kills_one_after_another(tmp_path: Path, tenant: dict[str, Any], make_audit: MakeAudit) -> None:
     """Each run is killed at the next stage, without a whole run between."""
     audit = make_audit(tmp_path, tenant["toml"], SETTINGS)
     for stage in STAGES:
@@ -175,9 +173,7 @@ def test_ten_kills_one_after_another(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_kills_at_any_time(
-    tmp_path: Path, tenant: dict[str, Any], make_audit: MakeAudit, seed: int
-) -> None:
+def test_kills_at_any_time(tmp_path: Path, tenant: dict[str, Any], make_audit: MakeAudit, seed: int) -> None:
     """Not at a stage that somebody thought of, but after any time."""
     audit = make_audit(tmp_path, tenant["toml"], SETTINGS)
     for turn in range(6):

@@ -87,6 +87,7 @@ def run(
     from genai_audit import pipeline
 
     session = session_of(context)
+    reasons = _read_reasons(fail_on)
     window = resolve(since, until) if since or until else None
     if dry_run:
         _say_plan(session.settings(), session.workspace, window, source)
@@ -95,7 +96,7 @@ def run(
     with session.writing("run") as started:
         result = pipeline.run_everything(started, window, source)
     print_result(result)
-    _raise_on(result, fail_on)
+    _raise_on(result, reasons)
 
 
 def rebuild(
@@ -140,11 +141,18 @@ def _say_plan(settings: object, workspace: object, window: object, source: list[
         print(line)
 
 
-def _raise_on(result: Result, fail_on: str | None) -> None:
+def _read_reasons(fail_on: str | None) -> set[str]:
+    """The words of --fail-on; a wrong one is said before the run, not after it."""
     asked = {word.strip() for word in (fail_on or "").split(",") if word.strip()}
-    unknown = asked - {"finding", "warning", "gap"}
+    unknown = sorted(asked - {"finding", "warning", "gap"})
     if unknown:
-        raise UsageError(f"--fail-on {sorted(unknown)[0]} is unknown.", next_step="finding, warning or gap.")
+        raise UsageError(
+            f"'{unknown[0]}' is unknown.", where="--fail-on", next_step="Write finding, warning or gap."
+        )
+    return asked
+
+
+def _raise_on(result: Result, asked: set[str]) -> None:
     hit = {
         "finding": result.findings > 0,
         "warning": result.quality.get("failed", 0) > 0,
