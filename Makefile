@@ -30,9 +30,9 @@ bench: $(STAMP)
 clean:
 	rm -rf $(VENV) workspace-demo bench-data dist .mypy_cache .ruff_cache .hypothesis
 
-# Everything comes from the lock file, by hash; the project itself is linked in place.
+# Everything comes from the lock file, by hash; the project itself is linked in place. Debian ships venv apart.
 $(STAMP): requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { apt-get update && apt-get install -y python3-venv && $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(STAMP)

@@ -1,4 +1,4 @@
-"""Canaries: prompt text is nowhere, names are only in landing and registers, nobody else can read any of it."""
+"""Canaries: prompt text is nowhere, names are only in landing and registers, nobody else can read any."""
 
 from __future__ import annotations
 

@@ -26,13 +26,6 @@ from genai_audit.errors import ConfigurationError, SoftwareError, SourceUnavaila
 from genai_audit.runs import Run
 from genai_audit.workspace import Workspace
 
-# Prefect's own warnings, not ours: its clients and loops are closed late.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
 ROOT = Path(__file__).parents[2]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
 DEPLOYMENTS = yaml.safe_load((ROOT / "flows" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -201,8 +194,9 @@ def test_gaps_of_a_failed_attempt_do_not_outlive_a_good_one(
     assert run.gaps == []
 
 
-@pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.name)
-def test_telemetry_is_off_at_the_moment_prefect_is_imported(path: Path, prefect_home: Path) -> None:
+@pytest.mark.parametrize("name", ["audit.py", "reports.py", "retention.py"])
+def test_telemetry_is_off_at_the_moment_prefect_is_imported(name: str, prefect_home: Path) -> None:
+    path = ROOT / "flows" / name
     code = f"""
 import os, runpy, sys
 class Guard:
@@ -238,6 +232,7 @@ class Nights:
     log_lines: list[str]
     prefect_bytes: bytes
     outside: str
+    trapped_children: str
 
 
 @pytest.fixture(scope="session")
@@ -296,7 +291,9 @@ def _configure(workspace: Workspace, folder: Path) -> None:
 
 
 def _set_trap(folder: Path) -> Path:
-    (folder / "sitecustomize.py").write_text(SOCKET_TRAP, encoding="utf-8")
+    """Every child process of this one loads sitecustomize, and says that it did."""
+    said = "\nopen(os.environ['SOCKET_TRAP_LOG'] + '.children', 'a').write(' '.join(sys.orig_argv) + chr(10))"
+    (folder / "sitecustomize.py").write_text(f"import sys\n{SOCKET_TRAP}{said}", encoding="utf-8")
     log = folder / "outside.log"
     log.touch()
     return log
@@ -329,6 +326,7 @@ def _run_nights(workspace: Workspace, home: Path, trap_log: Path, patch: pytest.
         log_lines=_read_log_lines(database),
         prefect_bytes=b"".join(map(_read_if_there, kept)),
         outside=trap_log.read_text(encoding="utf-8"),
+        trapped_children=Path(f"{trap_log}.children").read_text(encoding="utf-8"),
     )  # fmt: skip
 
 
@@ -397,7 +395,16 @@ def test_prefect_keeps_no_person_and_no_words(nights: Nights) -> None:
 
 def test_nothing_asked_for_an_address_outside_this_machine(nights: Nights) -> None:
     assert "great_expectations" in sys.modules
+    assert "prefect.server" in nights.trapped_children, "Prefect's server was watched too"
     assert nights.outside == ""
+
+
+def test_the_trap_catches(tmp_path: Path) -> None:
+    log = _set_trap(tmp_path)
+    code = "import socket; socket.create_connection(('audit.example', 443))"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "SOCKET_TRAP_LOG": str(log)}
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert log.read_text(encoding="utf-8") == "audit.example\n"
 
 
 def ask(nights: Nights, sql: str) -> list[list[Any]]:
