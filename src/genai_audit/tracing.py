@@ -41,7 +41,13 @@ def trace(workspace: Workspace, identifier: str) -> list[Trace]:
         found = connection.execute(
             "SELECT evidence FROM finding WHERE finding_id = $id", {"id": identifier}
         ).fetchall()
-        records = [identifier] if not found else _evidence_records(found[0][0])
+        records = _evidence_records(found[0][0]) if found else [identifier]
+        if not records:
+            raise UsageError(
+                "This finding rests on what is missing or on counts, not on single records.",
+                where=identifier,
+                next_step="See its summary and evidence: genai-audit query findings",
+            )
         rows = [
             (table, *row)
             for (table,) in connection.execute(
@@ -69,9 +75,8 @@ def trace(workspace: Workspace, identifier: str) -> list[Trace]:
 
 
 def _evidence_records(evidence: str) -> list[str]:
-    held = json.loads(evidence)
-    rows = held.get("rows", []) if isinstance(held, dict) else held
-    return [row["record_id"] for row in rows if "record_id" in row]
+    """Ids of the records that the evidence names: {"counts": …, "records": [{"table", "record_id"}, …]}."""
+    return [row["record_id"] for row in json.loads(evidence)["records"]]
 
 
 def _line(workspace: Workspace, package: Package, line_no: int) -> bytes:

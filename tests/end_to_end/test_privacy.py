@@ -1,4 +1,4 @@
-"""Canaries: prompt text is nowhere, names are only in landing and registers, nobody else can read any."""
+"""Canaries: prompt text is nowhere, names are only in landing and registers, and closed to others."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def load_stages() -> Any:
     return load_flow("flows/audit.py:audit").fn.__globals__["stages"]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Prefect keeps its settings and database here, not in the home of whoever runs the tests."""
     home = tmp_path_factory.mktemp("prefect")
@@ -235,8 +235,8 @@ class Nights:
     trapped_children: str
 
 
-@pytest.fixture(scope="session")
-def nights(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Iterator[Nights]:
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Nights:
     """One Prefect server, one audit with an imported file and a Microsoft 365 that does not answer."""
     folder = tmp_path_factory.mktemp("nights")
     workspace = make_workspace(folder)
@@ -255,7 +255,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path) -> Iter
         ):
             patch.setattr(owner, name, getattr(owner, name))  # so that it is put back
         exec(SOCKET_TRAP, {})
-        yield _run_nights(workspace, prefect_home, trap_log, patch)
+        return _run_nights(workspace, prefect_home, trap_log, patch)
 
 
 def _configure(workspace: Workspace, folder: Path) -> None:

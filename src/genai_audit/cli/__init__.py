@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -20,6 +21,7 @@ EXIT_CODES = (
     "Exit codes: 0 fine, 1 quality gate or --fail-on hit, 2 usage, 65 bad data, 69 source unavailable, "
     "70 our bug, 75 already running, 78 configuration, 130 interrupted."
 )
+INTERRUPTED = 130
 app = typer.Typer(
     name="genai-audit",
     help="Evidence for a university's GenAI policy, from the activity logs it already has.",
@@ -46,23 +48,27 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 100)
     debug = "--debug" in sys.argv
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an exit of the parser's, Ctrl-C among them, comes as a number
     except GenaiAuditError as error:
         if debug:
             traceback.print_exc()
         print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("Interrupted. Everything that was landed is whole; run again to go on.", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(130)  # requests that are under way must not hold the process
+        code = INTERRUPTED
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = stop.exit_code
     except Exception as error:
         _leave(error, debug)
+    if code == INTERRUPTED:
+        print("Interrupted. Everything that was landed is whole; run again to go on.", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)  # requests that are under way must not hold the process
+    sys.exit(code)
 
 
-def _leave(error: Exception, debug: bool) -> None:
+def _leave(error: Exception, debug: bool) -> NoReturn:
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the argument parser
         error.show()
         sys.exit(error.exit_code)

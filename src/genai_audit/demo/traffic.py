@@ -34,7 +34,7 @@ WEEKDAY_HOURS = (3, 2, 1, 1, 1, 2, 6, 18, 48, 88, 104, 98, 72, 86, 98, 92, 78, 5
 WEEKEND_HOURS = (6, 4, 2, 1, 1, 2, 4, 9, 20, 40, 56, 62, 58, 62, 70, 72, 66, 58, 52, 56, 54, 44, 28, 14)
 RESOURCE_CHANCES = (0.34, 0.36, 0.2, 0.1)  # none, one, two, three
 BENCHMARK_CHANCES = (0.0, 0.55, 0.45, 0.0)
-INTERACTIONS = 5_900  # on a teaching weekday of a university of 3,000
+INTERACTIONS = 4_500  # on a teaching weekday of a university of 3,000
 OUTSIDERS = 8  # accounts that no register knows: three services, five people who left
 OUTSIDER_CHANCE = 0.003
 
