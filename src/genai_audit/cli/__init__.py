@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
-from typing import NoReturn
 
 import typer
 
@@ -47,19 +47,16 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     debug = "--debug" in sys.argv
+    interrupts: list[int] = []
+    _watch_interrupts(interrupts)
     try:
-        code = app(standalone_mode=False)  # an exit of the parser's, Ctrl-C among them, comes as a number
-    except GenaiAuditError as error:
-        if debug:
-            traceback.print_exc()
-        print_error(error)
-        sys.exit(error.exit_code)
+        code = app(standalone_mode=False)  # an exit of the parser's comes as a number
     except KeyboardInterrupt:
         code = INTERRUPTED
     except typer.Exit as stop:
         code = stop.exit_code
     except Exception as error:
-        _leave(error, debug)
+        code = INTERRUPTED if interrupts else _explain(error, debug)
     if code == INTERRUPTED:
         print("Interrupted. Everything that was landed is whole; run again to go on.", file=sys.stderr)
         sys.stdout.flush()
@@ -68,13 +65,30 @@ def main() -> None:
     sys.exit(code)
 
 
-def _leave(error: Exception, debug: bool) -> NoReturn:
+def _watch_interrupts(seen: list[int]) -> None:
+    """Remember Ctrl-C: DuckDB turns it into an error of its own, which looks like a failed query."""
+
+    def interrupt(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def _explain(error: Exception, debug: bool) -> int:
+    """Say what happened, in words for people; gives the exit code."""
+    if isinstance(error, GenaiAuditError):
+        if debug:
+            traceback.print_exception(error)
+        print_error(error)
+        return error.exit_code
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # a usage error of the argument parser
         error.show()
-        sys.exit(error.exit_code)
+        return int(error.exit_code)
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(error)
     # The message of an unknown error may quote data, so only its type is shown.
     print(f"Error: our own bug ({type(error).__name__}).", file=sys.stderr)
     print("Next:  run again with --debug and send us the traceback; it may quote data.", file=sys.stderr)
-    sys.exit(70)
+    return 70
