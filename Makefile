@@ -26,6 +26,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_ingest.py --records $(RECORDS)
+	$(BIN)/python benchmarks/bench_growth.py --run $(RECORDS)
 
 clean:
 	rm -rf $(VENV) workspace-demo bench-data dist .mypy_cache .ruff_cache .hypothesis

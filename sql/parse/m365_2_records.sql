@@ -44,7 +44,8 @@ SELECT
   list_filter([filled(one.ModelName) for one in event.ModelTransparencyDetails], lambda name: name IS NOT NULL)[1] AS model_name,
   event IS NULL AS has_no_event, event.Messages IS NULL AS has_no_messages,
   list_unique(message_ids) + len(message_ids) - list_count(message_ids) AS message_count,
-  list_unique(prompt_ids) + len(prompt_ids) - list_count(prompt_ids) AS prompt_count,
+  CASE WHEN len(prompt_ids) < 2 THEN len(prompt_ids)
+    ELSE list_unique(prompt_ids) + len(prompt_ids) - list_count(prompt_ids) END AS prompt_count,
   list_bool_or([one.JailbreakDetected for one in event.Messages]) AS jailbreak,
   list_bool_or([lower(one.Id) = 'bingwebsearch' for one in event.AISystemPlugin]) AS has_web_search,
   event.DLPEvaluationDeferred AS dlp_deferred,

@@ -80,9 +80,9 @@ CREATE OR REPLACE MACRO read_guid(value) AS
   nullif(TRY_CAST(trim(value) AS UUID), '00000000-0000-0000-0000-000000000000'::UUID)::VARCHAR;
 
 -- UserType arrives as a number, as digits in a string, or (outer column) as a word (facts/m365.md §3.1).
-SET VARIABLE user_types = MAP {'0': 'regular', '1': 'reserved', '2': 'admin', '3': 'dc_admin', '4': 'system', '5': 'application',
-  '6': 'service_principal', '7': 'custom_policy', '8': 'system_policy', '9': 'partner_technician', '10': 'guest'};
-CREATE OR REPLACE MACRO read_user_type(value) AS coalesce(getvariable('user_types')[value],
+CREATE OR REPLACE MACRO read_user_type(value) AS coalesce(
+  ['regular', 'reserved', 'admin', 'dc_admin', 'system', 'application', 'service_principal', 'custom_policy', 'system_policy',
+   'partner_technician', 'guest'][TRY_CAST(value AS USMALLINT) + 1],
   filled(lower(regexp_replace(trim(value), '([a-z])([A-Z])', '\1_\2', 'g'))));
 
 -- JSON inside a JSON string, once or twice escaped (facts/m365.md §4.3).

@@ -6,11 +6,10 @@ SET TimeZone = 'UTC';
 -- NULL for what holds nothing.
 CREATE OR REPLACE MACRO filled(value) AS nullif(value, '');
 
--- A time without a zone is UTC. Seven decimals and a trailing space occur (facts/m365.md §7.1). Words that DuckDB
--- takes for times (infinity, epoch) are none.
-CREATE OR REPLACE MACRO read_time(value) AS CASE
-  WHEN TRY_CAST(trim(value) AS TIMESTAMPTZ) BETWEEN TIMESTAMPTZ '1990-01-01 00:00:00+00' AND TIMESTAMPTZ '2200-01-01 00:00:00+00'
-  THEN TRY_CAST(trim(value) AS TIMESTAMPTZ) END;
+-- A time without a zone is UTC. Seven decimals and a trailing space occur (facts/m365.md §7.1); the word infinity,
+-- which DuckDB takes for a time, is none.
+CREATE OR REPLACE MACRO read_time(value) AS
+  CASE WHEN isfinite(TRY_CAST(value AS TIMESTAMPTZ)) THEN TRY_CAST(value AS TIMESTAMPTZ) END;
 CREATE OR REPLACE MACRO uk_day(instant) AS (instant AT TIME ZONE 'Europe/London')::DATE;
 
 -- Pseudonyms: the same tokens as privacy/pseudonyms.py, computed here because Python needs 15 microseconds for

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genai_audit.errors import IntegrityError
-from genai_audit.landing import RECORDS, Package, read_records
+from genai_audit.landing import RECORDS, Package, package_folder
+from genai_audit.line_tables import read_line_tables
 from genai_audit.privacy.pseudonyms import pseudonym
 from genai_audit.registry import sources
 from genai_audit.sealing import check_file, hash_file
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from genai_audit.settings import Settings
 
 SEAL = "seal.json"
-SLICE_RECORDS = 1_000  # lines asked from landing at a time; batches are made of slices
 MOSTLY_UNIQUE = (
     "record_id",
     "occurred_at",
@@ -43,7 +42,6 @@ MOSTLY_UNIQUE = (
     "thread_key",
     "conversation_key",
 )  # no dictionary helps
-BATCH_BYTES = 96_000_000  # a batch of long records is cut earlier: memory stays flat
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,11 @@ def parse_package(workspace: Workspace, package: Package, settings: Settings, ke
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
     limits = settings.limits
+    landed = package_folder(workspace, package) / RECORDS
+    check_file(landed, package.files[RECORDS]["sha256"])
     connection = scratch(limits.memory_mb // limits.parse_threads, 1, spill)
     try:
-        tables = _read_tables(read_records(workspace, package, SLICE_RECORDS), limits.batch_records)
+        tables = read_line_tables(landed, limits.batch_records)
         rows = _run_family(connection, family, package, key, tables, part)
     finally:
         connection.close()
@@ -189,35 +189,6 @@ def _run_files(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> 
         connection.execute(path.read_text(encoding="utf-8"))
 
 
-def _read_tables(slices: Iterable[list[bytes]], batch_records: int) -> Iterator[pa.Table]:
-    """Tables of at most `batch_records` lines and about BATCH_BYTES; at least one, perhaps an empty one."""
-    batch: list[bytes] = []
-    size, first = 0, 1
-    for lines in slices:
-        batch += lines
-        size += sum(map(len, lines))
-        if len(batch) + SLICE_RECORDS > batch_records or size >= BATCH_BYTES:
-            table = _as_table(batch, first)
-            first += len(batch)
-            batch, size = [], 0  # let go before the SQL needs memory
-            yield table
-    if batch or first == 1:
-        yield _as_table(batch, first)
-
-
-def _as_table(batch: list[bytes], first: int) -> pa.Table:
-    """line(line_no, line). Landing has proven that every line is UTF-8, so bytes are taken as they are.
-
-    Built from buffers: `pa.array` imports pandas at its first call, which takes a second.
-    """
-    offsets = np.zeros(len(batch) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, batch), np.int32, len(batch)), out=offsets[1:])
-    lines = pa.StringArray.from_buffers(len(batch), pa.py_buffer(offsets), pa.py_buffer(b"".join(batch)))
-    numbers = pa.py_buffer(np.arange(first, first + len(batch), dtype=np.int32))
-    line_nos = pa.Int32Array.from_buffers(pa.int32(), len(batch), [None, numbers])
-    return pa.Table.from_arrays([line_nos, lines], names=["line_no", "line"])
-
-
 class _TableWriter:
     """Appends every `stg_…` table of the connection to one Parquet file each, in the table's own order."""
 
@@ -239,7 +210,9 @@ class _TableWriter:
     def _open(self, name: str, schema: pa.Schema) -> None:
         repeating = [column for column in schema.names if column not in MOSTLY_UNIQUE]
         path = _table_file(self._folder, name)
-        self._writers[name] = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeating)
+        self._writers[name] = pq.ParquetWriter(
+            path, schema, compression="zstd", use_dictionary=repeating, write_statistics=False
+        )
         self.rows[name] = 0
 
     def append_totals(self) -> None:
