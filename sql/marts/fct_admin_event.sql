@@ -5,8 +5,7 @@ CREATE TABLE IF NOT EXISTS fct_admin_event (
 DELETE FROM fct_admin_event WHERE occurred_day IN (SELECT occurred_day FROM touched_day);
 INSERT INTO fct_admin_event
 SELECT e.record_id, e.occurred_at, e.occurred_day, e.record_type, e.operation,
-    coalesce(i.person_key, e.person_key), p.unit_id, e.object_key, e.source, e.package_id, e.line_no
+    coalesce(i.person_key, e.person_key), i.unit_id, e.object_key, e.source, e.package_id, e.line_no
 FROM stg_admin_event e
 LEFT JOIN dim_identity i ON i.alias_key = e.person_key
-LEFT JOIN dim_person p ON p.person_key = coalesce(i.person_key, e.person_key)
 WHERE e.occurred_day IN (SELECT occurred_day FROM touched_day);

@@ -42,21 +42,32 @@ whole AS (
     JOIN stretch s ON s.source = sd.source AND s.starts_at <= sd.day_start AND s.ends_at >= sd.day_end
 )
 SELECT sd.source, sd.covered_day,
-    CASE WHEN w.source IS NOT NULL OR t.has_import THEN 'collected'
+    CASE
+        -- A weekday without a single record is no proof of no use: auditing may be off, or a permission missing.
+        WHEN w.source IS NOT NULL AND n.record_count IS NULL AND e.source IS NOT NULL AND NOT d.is_weekend
+            AND NOT d.is_bank_holiday THEN 'unproven'
+        WHEN w.source IS NOT NULL THEN 'collected'
+        WHEN t.has_import AND n.record_count > 0 THEN 'collected'
+        WHEN t.has_import THEN 'unproven'
         WHEN t.has_records THEN 'partly'
         WHEN t.has_unproven THEN 'unproven'
         ELSE 'not collected' END AS coverage_status,
-    CASE WHEN w.source IS NOT NULL THEN 'every window of the day was read to its end'
-        WHEN t.has_import THEN 'from an imported file: completeness rests on who exported it'
+    CASE
+        WHEN w.source IS NOT NULL AND n.record_count IS NULL AND e.source IS NOT NULL AND NOT d.is_weekend
+            AND NOT d.is_bank_holiday THEN 'read to its end, but a weekday without any record proves nothing'
+        WHEN w.source IS NOT NULL THEN 'every window of the day was read to its end'
+        WHEN t.has_import AND n.record_count > 0 THEN 'from an imported file: completeness rests on its export'
+        WHEN t.has_import THEN 'no record in the imported file: it may not cover this day'
         WHEN t.worst_outcome IS NOT NULL THEN coalesce(nullif(t.worst_reason, ''), t.worst_outcome)
         WHEN t.has_records THEN 'only part of the day was asked for'
         WHEN NOT e.is_configured THEN 'the source is not configured'
         ELSE 'no pull and no imported file covers this day' END AS reason,
     coalesce(n.record_count, 0) AS record_count,
-    coalesce(e.is_configured, false) AS is_expected
+    e.source IS NOT NULL AS is_expected
 FROM source_day sd
 LEFT JOIN whole w USING (source, covered_day)
 LEFT JOIN touching t USING (source, covered_day)
 LEFT JOIN fct_source_day n ON n.source = sd.source AND n.occurred_day = sd.covered_day
 LEFT JOIN stg_expected_source e ON e.source = sd.source
+LEFT JOIN dim_calendar_day d ON d.calendar_day = sd.covered_day
 ORDER BY sd.source, sd.covered_day;

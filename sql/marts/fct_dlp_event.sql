@@ -7,9 +7,8 @@ CREATE TABLE IF NOT EXISTS fct_dlp_event (
 DELETE FROM fct_dlp_event WHERE occurred_day IN (SELECT occurred_day FROM touched_day);
 INSERT INTO fct_dlp_event
 SELECT e.record_id, e.occurred_at, e.occurred_day, e.record_type, e.operation,
-    coalesce(i.person_key, e.person_key), p.unit_id, e.incident_key, e.policy_name, e.rule_name, e.severity,
+    coalesce(i.person_key, e.person_key), i.unit_id, e.incident_key, e.policy_name, e.rule_name, e.severity,
     e.rule_mode, e.enforcement_mode, e.target_domain, e.channel, e.source, e.package_id, e.line_no
 FROM stg_dlp_event e
 LEFT JOIN dim_identity i ON i.alias_key = e.person_key
-LEFT JOIN dim_person p ON p.person_key = coalesce(i.person_key, e.person_key)
 WHERE e.occurred_day IN (SELECT occurred_day FROM touched_day);

@@ -28,7 +28,7 @@ matched AS (
             OR (s.match_kind = 'app_identity' AND starts_with(s.seen, lower(t.match_value) || '.')))
     GROUP BY ALL
 )
-SELECT u.record_id, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), p.unit_id,
+SELECT u.record_id, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
     -- A name that is not in the register is shown only if it looks like one: it is text from a log.
     coalesce(m.tool_id, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
     coalesce(d.tool_name, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
@@ -37,6 +37,5 @@ FROM used u
 LEFT JOIN matched m ON m.match_kind = u.match_kind AND m.seen = u.seen
 LEFT JOIN dim_tool d ON d.tool_id = m.tool_id
 LEFT JOIN dim_identity i ON i.alias_key = u.person_key
-LEFT JOIN dim_person p ON p.person_key = coalesce(i.person_key, u.person_key)
 -- A device sends files to many sites; only those that the register knows as AI tools are AI use.
 WHERE u.channel <> 'endpoint_dlp' OR m.tool_id IS NOT NULL;

@@ -23,17 +23,20 @@ WITH touched AS (
     FROM stg_interaction WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
 ),
 -- A Copilot Studio turn inside Microsoft 365 Copilot is logged twice within seconds: the runtime record without
--- messages is the twin, the client record counts.
+-- messages is the twin, the client record counts. Only within a day: what was loaded together must not matter.
 twin AS (
     SELECT DISTINCT r.record_id
     FROM touched r JOIN touched c
         ON c.person_key = r.person_key AND c.conversation_key = r.conversation_key
         AND c.message_count > 0 AND c.agent_id LIKE '%.' || r.agent_id
+        AND c.occurred_day = r.occurred_day
         AND abs(epoch(c.occurred_at) - epoch(r.occurred_at)) <= 15
     WHERE r.message_count = 0 AND lower(r.app_host) = 'm365copilot'
 )
-SELECT t.record_id, t.occurred_at, t.occurred_day, t.record_type, coalesce(i.person_key, t.person_key), p.unit_id,
-    p.role, t.user_type, t.app_host, t.app_identity, t.agent_id,
+SELECT t.record_id, t.occurred_at, t.occurred_day, t.record_type, coalesce(i.person_key, t.person_key), i.unit_id,
+    coalesce(i.role, CASE WHEN t.user_type = 'guest' THEN 'guest'
+        WHEN t.user_type IN ('application', 'service_principal', 'system') THEN 'service' ELSE 'unknown' END),
+    t.user_type, t.app_host, t.app_identity, t.agent_id,
     t.exclusion_reason IS NULL AS is_end_user,
     t.exclusion_reason,
     w.record_id IS NOT NULL, t.prompt_count, t.response_count, t.resource_count, t.has_jailbreak,
@@ -41,7 +44,6 @@ SELECT t.record_id, t.occurred_at, t.occurred_day, t.record_type, coalesce(i.per
     t.source, t.package_id, t.line_no
 FROM touched t
 LEFT JOIN dim_identity i ON i.alias_key = t.person_key
-LEFT JOIN dim_person p ON p.person_key = coalesce(i.person_key, t.person_key)
 LEFT JOIN twin w ON w.record_id = t.record_id;
 COMMENT ON COLUMN fct_interaction.exclusion_reason IS 'Why it is not end-user use; NULL if it is.';
 COMMENT ON COLUMN fct_interaction.is_twin IS 'A second record of one turn; the other one counts.';

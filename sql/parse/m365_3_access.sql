@@ -6,8 +6,9 @@ CREATE OR REPLACE MACRO read_site(url) AS
   filled(regexp_extract(url, '(?i)^\s*https?://([^/?#]+(?:/(?:sites|teams|personal)/[^/?#]+)?)', 1));
 -- Ids may be addresses too.
 CREATE OR REPLACE MACRO read_id(value) AS filled(CASE WHEN starts_with(value, 'http') THEN without_query(value) ELSE value END);
--- The last word of a type that is an address: http://schema.skype.com/HyperLink.
-CREATE OR REPLACE MACRO read_type(value) AS filled(CASE WHEN contains(value, '/') THEN split_part(value, '/', -1) ELSE value END);
+-- The last word of a type that is the address of a schema: http://schema.skype.com/HyperLink.
+CREATE OR REPLACE MACRO read_type(value) AS
+  filled(CASE WHEN starts_with(value, 'http://schema') THEN safe_word(split_part(value, '/', -1)) ELSE safe_word(value) END);
 
 CREATE OR REPLACE TEMP TABLE opened AS
 SELECT line_no, generate_subscripts(resources, 1)::INTEGER AS resource_no,
@@ -25,8 +26,8 @@ SELECT
   line_no, resource_no, coalesce(read_id(listItemUniqueId), read_id(Id), file_name) AS resource_name, site_name,
   coalesce(read_type(Type), extension) AS resource_type,
   read_guid(SensitivityLabelId) AS label_id,
-  lower(filled(Action)) AS action,
-  lower(filled(Status)) AS access_status,
+  lower(safe_word(filled(Action))) AS action,
+  lower(safe_word(filled(Status))) AS access_status,
   CASE WHEN PolicyDetails NOT IN ('""', '[]', 'null') THEN PolicyDetails END AS policy_details,
   coalesce(XPIADetected, false) AS has_xpia
 FROM opened LEFT JOIN address USING (SiteUrl);

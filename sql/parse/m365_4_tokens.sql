@@ -17,7 +17,7 @@ SELECT domain, name FROM (
   UNION ALL SELECT DISTINCT 'resource', resource_name FROM access
   UNION ALL SELECT DISTINCT 'site', site_name FROM access
   UNION ALL SELECT DISTINCT 'incident', incident_name FROM record
-  UNION ALL SELECT DISTINCT 'object', coalesce(object_name, agent_id) FROM record
+  UNION ALL SELECT DISTINCT 'object', object_name FROM record
     WHERE is_admin_record(record_type, type_words)
 ) WHERE name IS NOT NULL;
 

@@ -2,10 +2,10 @@
 
 -- One row per record of any type that has an id and a time.
 CREATE OR REPLACE TEMP TABLE stg_m365_event AS
-SELECT record_id, occurred_at, occurred_day, record_type, getvariable('type_names')[record_type] AS record_type_name,
+SELECT record_id, occurred_at, occurred_day, record_type, known.name AS record_type_name,
   operation_name AS operation, workload, person_key, user_type,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
-FROM record LEFT JOIN person USING (person_name)
+FROM record LEFT JOIN person USING (person_name) LEFT JOIN record_type_name AS known USING (record_type)
 WHERE record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;
 

@@ -4,9 +4,10 @@
 CREATE OR REPLACE MACRO is_label_twin(record_type, policy_details) AS coalesce(record_type = 13
   AND policy_details ->> '$[0].PolicyId' = '00000000-0000-0000-0000-000000000000', false);
 CREATE OR REPLACE MACRO rank_severity(word) AS list_position(['low', 'medium', 'high'], lower(word));
--- A host without port, account, path and leading www.: what the register of tools lists.
-CREATE OR REPLACE MACRO read_host(address) AS
-  filled(regexp_extract(lower(trim(address)), '^(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#@]*@)?(?:www\.)?([^/?#:\s]+)', 1));
+-- A host without port, account, path and leading www.: what the register of tools lists. NULL for what is no host
+-- name, such as a path on a file server.
+CREATE OR REPLACE MACRO read_host(address) AS filled(regexp_extract(
+  lower(trim(address)), '^(?:[a-z][a-z0-9+.-]*://)?(?:[^/?#@\\]*@)?(?:www\.)?([a-z0-9.-]+)(?:[/?#:]|$)', 1));
 
 -- The most severe rule of all policies of a record; ties: the first.
 CREATE OR REPLACE TEMP TABLE dlp_rule AS
@@ -27,10 +28,10 @@ FROM (
 CREATE OR REPLACE TEMP TABLE stg_dlp_event AS
 SELECT
   record_id, occurred_at, occurred_day, record_type, operation_name AS operation, person_key, incident.token AS incident_key,
-  coalesce(dlp_rule.policy_name, policy_match ->> '$.PolicyName') AS policy_name,
-  coalesce(dlp_rule.rule.RuleName, policy_match ->> '$.RuleName') AS rule_name,
-  lower(dlp_rule.rule.Severity) AS severity,
-  dlp_rule.rule.RuleMode AS rule_mode,
+  safe_word(coalesce(dlp_rule.policy_name, policy_match ->> '$.PolicyName')) AS policy_name,
+  safe_word(coalesce(dlp_rule.rule.RuleName, policy_match ->> '$.RuleName')) AS rule_name,
+  lower(safe_word(dlp_rule.rule.Severity)) AS severity,
+  safe_word(dlp_rule.rule.RuleMode) AS rule_mode,
   TRY_CAST(coalesce(enforcement, endpoint ->> '$.EnforcementMode') AS INTEGER) AS enforcement_mode,
   coalesce(read_host(target_url), read_host(target_name), read_host(endpoint ->> '$.TargetUrl'),
     read_host(endpoint ->> '$.TargetDomain')) AS target_domain,
@@ -65,7 +66,7 @@ SELECT
   record_id, occurred_at, occurred_day, record_type, operation, person_key, label_id, old_label_id,
   read_change(lower(label.LabelEventType), lower(operation), old_label_id) AS change,
   read_how_applied(lower(label.ActionSource), lower(application_mode)) AS how_applied,
-  coalesce(filled(application_name), workload) AS application,
+  coalesce(application_name, workload) AS application,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM (
   SELECT *, operation_name AS operation,
@@ -91,6 +92,6 @@ SELECT
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM record
 LEFT JOIN person USING (person_name)
-LEFT JOIN token AS object ON object.domain = 'object' AND object.name = coalesce(object_name, agent_id)
+LEFT JOIN token AS object ON object.domain = 'object' AND object.name = object_name
 WHERE is_admin_record(record_type, type_words) AND record_id IS NOT NULL AND occurred_at IS NOT NULL
 ORDER BY line_no;

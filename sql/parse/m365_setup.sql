@@ -16,9 +16,7 @@ FROM (VALUES
   (82, 'SensitivityLabelPolicyMatch'), (83, 'SensitivityLabelAction'), (84, 'SensitivityLabeledFileAction'),
   (94, 'AipSensitivityLabelAction'), (206, 'MicrosoftTeamsSensitivityLabelAction'), (6, 'SharePointFileOperation'),
   (98, 'MCASAlerts'), (88, 'UserTraining'), (265, 'VivaLearning')
-) AS names(record_type, name);
-SET VARIABLE type_numbers = (SELECT map(list(lower(name)), list(record_type)) FROM record_type_name);
-SET VARIABLE type_names = (SELECT map(list(record_type), list(name)) FROM record_type_name);
+) AS known(record_type, name);
 
 -- Keys we know: of the body (facts/m365.md §§3.1-3.6) and of CopilotEventData (§3.2). Any other is drift.
 SET VARIABLE known_keys = [
@@ -79,11 +77,13 @@ CREATE OR REPLACE TEMP TABLE field_count (record_type INTEGER, field_name VARCHA
 CREATE OR REPLACE MACRO read_guid(value) AS
   nullif(TRY_CAST(trim(value) AS UUID), '00000000-0000-0000-0000-000000000000'::UUID)::VARCHAR;
 
--- UserType arrives as a number, as digits in a string, or (outer column) as a word (facts/m365.md §3.1).
-CREATE OR REPLACE MACRO read_user_type(value) AS coalesce(
-  ['regular', 'reserved', 'admin', 'dc_admin', 'system', 'application', 'service_principal', 'custom_policy', 'system_policy',
-   'partner_technician', 'guest'][TRY_CAST(value AS USMALLINT) + 1],
-  filled(lower(regexp_replace(trim(value), '([a-z])([A-Z])', '\1_\2', 'g'))));
+-- UserType arrives as a number, as digits in a string, or (outer column) as a word (facts/m365.md §3.1). NULL for
+-- anything else.
+SET VARIABLE user_types = ['regular', 'reserved', 'admin', 'dc_admin', 'system', 'application', 'service_principal',
+  'custom_policy', 'system_policy', 'partner_technician', 'guest'];
+SET VARIABLE user_type_words = [replace(one, '_', '') for one in getvariable('user_types')];
+CREATE OR REPLACE MACRO read_user_type(value) AS getvariable('user_types')[coalesce(TRY_CAST(value AS USMALLINT)::INTEGER + 1,
+  list_position(getvariable('user_type_words'), replace(lower(trim(value)), '_', '')))];
 
 -- JSON inside a JSON string, once or twice escaped (facts/m365.md §4.3).
 CREATE OR REPLACE MACRO open_text(json_text) AS

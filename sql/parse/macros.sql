@@ -6,6 +6,17 @@ SET TimeZone = 'UTC';
 -- NULL for what holds nothing.
 CREATE OR REPLACE MACRO filled(value) AS nullif(value, '');
 
+-- Anybody may write to a log, and people's names get into fields that should hold words of a service. Such a field is
+-- kept only if it can't be an account, an address or a path: no @ (nor its look-alikes and its code in addresses), \,
+-- //, path from a root or a home, control or invisible character, and at most 120 characters. What is not kept is
+-- counted, as 'withheld'.
+CREATE OR REPLACE MACRO is_unsafe(value) AS length(value) > 120 OR regexp_matches(value,
+  '(?i)[@\x{FE6B}\x{FF20}\\\x00-\x1F\x7F-\x9F\x{AD}\x{61C}\x{200B}\x{200E}\x{200F}\x{2028}-\x{202E}\x{2060}-\x{206F}\x{FEFF}'
+  || '\x{FFF9}-\x{FFFB}\x{E0000}-\x{E007F}]|//|%40|%5c|#ext#|^\s*(/|[a-z]:/)|(^|/)(users|home|personal|sites|teams)/');
+CREATE OR REPLACE MACRO safe_word(value) AS CASE WHEN is_unsafe(value) THEN 'withheld' ELSE value END;
+-- Ids tell records apart, so one that is no id becomes a pseudonym.
+CREATE OR REPLACE MACRO safe_id(value) AS CASE WHEN is_unsafe(value) THEN python_token('object', value) ELSE value END;
+
 -- A time without a zone is UTC. Seven decimals and a trailing space occur (facts/m365.md §7.1); the word infinity,
 -- which DuckDB takes for a time, is none.
 CREATE OR REPLACE MACRO read_time(value) AS

@@ -8,6 +8,7 @@ SELECT line_no, unnest(TRY(from_json(line, '{"record_id": "VARCHAR", "occurred_a
 FROM line;
 
 CREATE OR REPLACE MACRO text_of(value) AS filled(trim(value));
+CREATE OR REPLACE MACRO word_of(value) AS safe_word(text_of(value));
 CREATE OR REPLACE TEMP TABLE name AS
 SELECT domain, name FROM (
   SELECT DISTINCT 'person' AS domain, text_of(actor) AS name FROM use
@@ -17,10 +18,10 @@ CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');
 
 CREATE OR REPLACE TEMP TABLE stg_vle_use AS
 SELECT
-  text_of(record_id) AS record_id, lower(text_of(record_kind)) AS record_kind,
+  safe_id(text_of(record_id)) AS record_id, lower(word_of(record_kind)) AS record_kind,
   read_time(use.occurred_at) AS occurred_at, uk_day(read_time(use.occurred_at)) AS occurred_day,
-  person.token AS person_key, text_of(actor_role) AS actor_role, course_token.token AS course_key, text_of(school) AS school,
-  text_of(term) AS term_name, text_of(feature) AS feature, text_of(tool) AS tool_name, text_of(outcome) AS outcome,
+  person.token AS person_key, word_of(actor_role) AS actor_role, course_token.token AS course_key, word_of(school) AS school,
+  word_of(term) AS term_name, word_of(feature) AS feature, word_of(tool) AS tool_name, word_of(outcome) AS outcome,
   TRY_CAST(quantity AS BIGINT) AS quantity, TRY_CAST(base_quantity AS BIGINT) AS base_quantity,
   getvariable('source') AS source, getvariable('package_id') AS package_id, line_no
 FROM use

@@ -2,57 +2,72 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from genai_audit import registry
-from genai_audit.calendars import Window, format_instant
+from genai_audit.calendars import Window, format_instant, read_instant
 from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
 from genai_audit.landing import Landing, Package, packages
 from genai_audit.runs import Run
 from genai_audit.settings import Settings
-from genai_audit.workspace import Workspace
+from genai_audit.workspace import Workspace, canonical_json, write_durably
+
+READ = ("complete", "unproven", "capped")  # outcomes after which asking again brings nothing new
+KEPT_DAYS = 180  # Audit (Standard)
+ASKED = "asked.json"
 
 
 def due_windows(run: Run, source_id: str) -> list[Window]:
-    """Windows that a plain `run` owes: from the last pull less the overlap for late records, until now.
+    """Windows that a plain `run` owes: the last days again, for late records, and all that is still unread.
 
-    Before that, what a run has asked for and nobody has read: windows that failed, and the holes that a
-    killed run left.
+    Unread is whatever lies between the first instant that was ever asked for and now, and that no package
+    has read to its end: windows that failed or broke off, holes that a killed run left.
     """
     settings = run.settings.m365_audit
-    pulled = [p for p in packages(run.workspace) if p.source == source_id and p.window]
-    windows = [p.window for p in pulled if p.window]
-    if not windows:
-        first = run.started_at - timedelta(days=settings.first_pull_days)
-        return plan_windows(run, Window(first, run.started_at))
-    newest = max(window.end for window in windows) - timedelta(days=settings.overlap_days)
-    start = max(newest, min(window.start for window in windows))
-    owed = [Window(hole.start, min(hole.end, start)) for hole in _unread(pulled) if hole.start < start]
-    due = [*owed, Window(start, run.started_at)]
+    read = sorted(p.window for p in packages(run.workspace)
+                  if p.source == source_id and p.window and p.outcome in READ)  # fmt: skip
+    asked_from = _read_asked_from(run, source_id)
+    if not asked_from:
+        return plan_windows(
+            run, Window(run.started_at - timedelta(days=settings.first_pull_days), run.started_at)
+        )
+    oldest = max(asked_from, run.started_at - timedelta(days=KEPT_DAYS))
+    newest = max((window.end for window in read), default=oldest)
+    again_from = max(oldest, min(newest, run.started_at) - timedelta(days=settings.overlap_days))
+    due = [Window(again_from, run.started_at)]
+    if oldest < again_from:
+        due += _subtract(Window(oldest, again_from), read)
     return sorted({one for span in due for one in plan_windows(run, span)})
 
 
-def _unread(pulled: Sequence[Package]) -> Iterator[Window]:
-    """Time between the first and the last window of a run that no package has read."""
-    read = sorted(p.window for p in pulled if p.window and p.outcome != "failed")
-    spans: dict[str, Window] = {}
-    for package in pulled:
-        if package.window:
-            known = spans.get(package.run_id, package.window)
-            spans[package.run_id] = Window(
-                min(known.start, package.window.start), max(known.end, package.window.end)
-            )
-    for span in spans.values():
-        reached = span.start
-        for window in read:
-            if reached < window.start < span.end:
-                yield Window(reached, window.start)
-            reached = max(reached, window.end)
-        if reached < span.end:
-            yield Window(reached, span.end)
+def _subtract(span: Window, read: Sequence[Window]) -> Iterator[Window]:
+    """What is left of `span` without the sorted windows `read`."""
+    reached = span.start
+    for window in read:
+        if window.start >= span.end:
+            break
+        if window.start > reached:
+            yield Window(reached, window.start)
+        reached = max(reached, window.end)
+    if reached < span.end:
+        yield Window(reached, span.end)
+
+
+def _read_asked_from(run: Run, source_id: str) -> datetime | None:
+    path = run.context(source_id).state_dir / ASKED
+    return read_instant(json.loads(path.read_bytes())["from"]) if path.exists() else None
+
+
+def _note_asked(run: Run, source_id: str, windows: Sequence[Window]) -> None:
+    """Write down what is about to be asked for: a killed run must not leave a hole that nobody knows of."""
+    known = _read_asked_from(run, source_id)
+    first = min([windows[0].start, *([known] if known else [])])
+    path = run.context(source_id).state_dir / ASKED
+    write_durably(path, canonical_json({"from": format_instant(first)}))
 
 
 def plan_windows(run: Run, window: Window) -> list[Window]:
@@ -77,18 +92,25 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
             )
         if not source_ids and not run.is_configured(source_id):
             run.say(f"{source_id}: not configured, nothing pulled (see [tenant] in genai-audit.toml)")
+            if source_id in run.settings.sources.expected:
+                run.gaps.append(f"{source_id}: expected, but not configured")
             continue
         windows = plan_windows(run, window) if window else due_windows(run, source_id)
         run.say(f"{source_id}: {len(windows)} window(s) to pull")
-        # No `with`: on Ctrl-C the pool must not wait for requests that are under way.
+        _note_asked(run, source_id, windows)
         pool = ThreadPoolExecutor(run.settings.m365_audit.parallel_windows)
+        is_interrupted = False
         try:
             tasks = [pool.submit(_pull_window, run, landing, source_id, one) for one in windows]
             for done, task in enumerate(tasks, start=1):
                 run.landed.append(task.result())
                 run.advance(f"pull {source_id}", done, len(tasks))
+        except KeyboardInterrupt:
+            is_interrupted = True
+            raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Nobody may write into landing after the lock is let go; Ctrl-C ends the whole process instead.
+            pool.shutdown(wait=not is_interrupted, cancel_futures=True)
 
 
 def _pull_window(run: Run, landing: Landing, source_id: str, window: Window) -> Package:

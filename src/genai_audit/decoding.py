@@ -17,6 +17,10 @@ import orjson
 
 MAX_DEPTH = 32
 INT64 = 2**63
+QUOTE = rb"""["']"""
+# White space as such, outside ASCII, or escaped; the key may stand in a JSON string: escaped twice or more.
+SPACE = rb"(?:[\s\x80-\xff]|\\+(?:[tnrfbv]|u[0-9a-f]{4}))*"
+ESCAPED_LETTER = re.compile(r"\\+u00([0-7][0-9a-fA-F])")
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,13 @@ class Decoder:
     """Decodes records; made once a package with the limits and content keys of the settings."""
 
     def __init__(self, content_keys: Iterable[str], record_bytes: int = 1_000_000) -> None:
-        names = sorted(content_keys, key=len, reverse=True)
-        self._content = frozenset(name.casefold() for name in names)
-        # The key may stand inside a JSON string inside the record: quotes are then escaped, perhaps twice.
-        self._mention = re.compile(
-            b'"(?:' + b"|".join(re.escape(name.encode()) for name in names) + rb')\\*"\s*:', re.IGNORECASE
-        )
-        starts = [b'"' + name.casefold().encode() for name in names]
-        self._hints = [one for one in starts if not any(one != o and one.startswith(o) for o in starts)]
+        names = sorted({name.casefold() for name in content_keys}, key=len, reverse=True)
+        self._content = frozenset(names)
+        self._hints = [one.encode() for one in names if not any(o in one for o in names if o != one)]
+        any_name = b"(?:" + (b"|".join(re.escape(name.encode()) for name in names) or b"(?!)") + b")"
+        # All three are asked of lower-case text.
+        self._mention = re.compile(QUOTE + SPACE + any_name + SPACE + rb"\\*" + QUOTE + SPACE + b":")
+        self._bare_name = re.compile(rb"(?:(?<![a-z])|(?<=\\[tnrfbv]))" + any_name)
         self._record_bytes = record_bytes
 
     def decode(self, raw: bytes) -> Decoded:
@@ -72,14 +75,20 @@ class Decoder:
         return Decoded(orjson.dumps(kept) if cut else _one_line(raw), kept, cut)
 
     def mentions_content(self, raw: bytes) -> bool:
-        """Could this text hold a content key? Escaped letters count as yes."""
+        """Could this good record hold a content key? Escaped letters count as yes."""
         if b"\\u00" in raw:
             return True
-        lowered = raw.lower()  # a plain search first: it is ten times faster than the expression
+        # Plain searches first: they are ten times faster than the expression. Every Copilot record says isPrompt.
+        lowered = raw.lower().replace(b'"isprompt"', b'""')
         for hint in self._hints:
             if hint in lowered:
-                return bool(self._mention.search(raw))
+                return bool(self._mention.search(lowered))
         return False
+
+    def may_hold_content(self, raw: bytes) -> bool:
+        """The same of bytes that are no good record: there the bare name of a content key is enough."""
+        lowered = raw.replace(b"\0", b"").lower()  # UTF-16 has a zero beside each letter
+        return b"\\u00" in lowered or bool(self._bare_name.search(lowered))
 
     def _without_content(self, value: Any) -> tuple[Any, int]:
         if isinstance(value, dict):
@@ -94,13 +103,22 @@ class Decoder:
         if isinstance(value, list):
             pairs = [self._without_content(inner) for inner in value]
             return [inner for inner, _ in pairs], sum(cut for _, cut in pairs)
-        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-            try:
-                inner, cut = self._without_content(json.loads(value))
-            except (ValueError, RecursionError):
-                return (value, 0) if not self._mention.search(value.encode()) else ("", 1)
-            return (orjson.dumps(inner).decode() if cut else value), cut
+        if isinstance(value, str) and ('"' in value or "'" in value or "\\" in value):
+            return self._without_content_in_text(value)
         return value, 0
+
+    def _without_content_in_text(self, text: str) -> tuple[str, int]:
+        """A string may be JSON itself. One that can't be opened and mentions a content key is blanked."""
+        if text.lstrip()[:1] in ("{", "[", '"'):
+            try:
+                inner, cut = self._without_content(json.loads(text, object_pairs_hook=_pair_up))
+            except (ValueError, RecursionError):
+                pass
+            else:
+                return (json.dumps(inner, separators=(",", ":")) if cut else text), cut
+        plain = ESCAPED_LETTER.sub(lambda found: chr(int(found[1], 16)), text)
+        is_mention = self._mention.search(plain.encode("utf-8", "surrogatepass").lower())
+        return ("", 1) if is_mention else (text, 0)
 
 
 def _one_line(raw: bytes) -> bytes:
@@ -120,18 +138,19 @@ def _why_not(raw: bytes) -> str:
     return "not_json"
 
 
-def _read_strictly(raw: bytes) -> dict[str, Any]:
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise RejectedRecordError("duplicate_key")
-        return found
+def _pair_up(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise RejectedRecordError("duplicate_key")
+    return found
 
+
+def _read_strictly(raw: bytes) -> dict[str, Any]:
     def not_a_number(_: str) -> Any:
         raise RejectedRecordError("not_a_number")
 
     try:
-        value = json.loads(raw, object_pairs_hook=no_duplicates, parse_constant=not_a_number)
+        value = json.loads(raw, object_pairs_hook=_pair_up, parse_constant=not_a_number)
     except RejectedRecordError:
         raise
     except RecursionError:

@@ -37,6 +37,7 @@ RECORDS = "records.ndjson.zst"
 QUARANTINE = "quarantine.ndjson.zst"
 MANIFEST = "manifest.json"
 HEAD = "head.json"
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)  # the unified audit log is no older
 NO_PREVIOUS = "0" * 64
 OUTCOMES = ("complete", "partial", "capped", "unproven", "failed")
 COUNTS = ("received", "accepted", "duplicate", "quarantined", "trimmed", "content_cut")
@@ -79,7 +80,7 @@ class Package:
 
 def packages(workspace: Workspace) -> list[Package]:
     """All closed packages in chain order. Reads manifests only; `verify` checks them."""
-    found = [_read_manifest(path) for path in workspace.landing.glob(f"*/*/{MANIFEST}")]
+    found = [read_manifest(path) for path in workspace.landing.glob(f"*/*/{MANIFEST}")]
     return sorted(found, key=lambda package: package.seq)
 
 
@@ -155,6 +156,7 @@ class PackageWriter:
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._reasons: Counter[str] = Counter()
         self._facts: dict[str, Any] = {}
+        self._opened_at = datetime.now(UTC)
         self._first: datetime | None = None
         self._last: datetime | None = None
 
@@ -216,6 +218,8 @@ class PackageWriter:
         if identity.record_id is None:
             return self._set_aside(decoded.line, "no_record_id")
         occurred = _read_time(identity.occurred_at)
+        if occurred and not EARLIEST <= occurred <= self._opened_at + timedelta(days=1):
+            return self._set_aside(decoded.line, "time_out_of_range")
         if self._window and occurred and not self._window.contains(occurred):
             return "trimmed"
         content = hash(decoded.line)
@@ -232,7 +236,7 @@ class PackageWriter:
     def _set_aside(self, raw: bytes, reason: str) -> str:
         """Quarantine. What might hold prompt text is kept as a hash only: content is never stored."""
         kept: dict[str, Any] = {"reason": reason, "bytes": len(raw)}
-        if self._decoder.mentions_content(raw) or reason == "oversized":
+        if self._decoder.may_hold_content(raw) or reason == "oversized":
             kept["sha256"] = hashlib.sha256(raw).hexdigest()
         else:
             kept["raw_base64"] = base64.b64encode(raw).decode("ascii")
@@ -241,15 +245,20 @@ class PackageWriter:
         return "quarantined"
 
 
-def _read_manifest(path: Path) -> Package:
-    content = path.read_bytes()
+def read_manifest(path: Path) -> Package:
+    """One manifest, its own SHA-256 added. Raises IntegrityError when it is not one."""
     where = "/".join(path.parts[-4:])
     try:
+        content = path.read_bytes()
         values: Mapping[str, Any] = json.loads(content)
         window = values["window"]
         span = Window(read_instant(window["start"]), read_instant(window["end"])) if window else None
-        return Package(**(dict(values) | {"window": span, "sha256": hashlib.sha256(content).hexdigest()}))
-    except (ValueError, TypeError, KeyError) as error:
+        package = Package(**(dict(values) | {"window": span, "sha256": hashlib.sha256(content).hexdigest()}))
+        names = (package.source, package.package_id, *(facts["sha256"] for facts in package.files.values()))
+        if type(package.seq) is not int or package.seq < 1 or not all(isinstance(one, str) for one in names):
+            raise ValueError("a value is of another type")
+        return package
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise IntegrityError(
             "A manifest can't be read.", where=where, next_step="Restore it from the backup."
         ) from error

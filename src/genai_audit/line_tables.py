@@ -24,8 +24,9 @@ LINE_END = 10
 def read_line_tables(path: Path, most_lines: int, buffer_bytes: int = BUFFER_BYTES) -> Iterator[pa.Table]:
     """Tables line(line_no INTEGER from 1, line VARCHAR) in order; at least one, perhaps an empty one.
 
-    A table is good until the next one is asked for. Lines keep their line end, which is white space to JSON;
-    landing has proven that they are UTF-8. Raises BadDataError for a line longer than the buffer.
+    A table is good until the next is asked for. Lines keep their line end, which is white space to JSON;
+    landing has proven that they are UTF-8. Raises BadDataError for a line that is longer than the buffer or has
+    no end.
     """
     buffer = bytearray(buffer_bytes)
     first, filled, is_done = 1, 0, False
@@ -33,8 +34,8 @@ def read_line_tables(path: Path, most_lines: int, buffer_bytes: int = BUFFER_BYT
         while not is_done:
             filled, is_done = _fill(stream, buffer, filled)
             ends = _find_ends(buffer, filled)
-            if not len(ends) and not is_done:
-                raise BadDataError("A landed line is too long to be parsed.", where=path.parent.name)
+            if filled and not len(ends):
+                raise BadDataError("A landed line has no end, or is too long.", where=path.parent.name)
             for start in range(0, max(len(ends), 1 if first == 1 else 0), most_lines):
                 begin = int(ends[start - 1]) if start else 0
                 chosen = ends[start : start + most_lines]
@@ -43,10 +44,12 @@ def read_line_tables(path: Path, most_lines: int, buffer_bytes: int = BUFFER_BYT
             used = int(ends[-1]) if len(ends) else 0
             buffer[: filled - used] = buffer[used:filled]
             filled -= used
+    if filled:
+        raise BadDataError("A landed line has no end.", where=path.parent.name)
 
 
 def _fill(stream: zstandard.ZstdDecompressionReader, buffer: bytearray, filled: int) -> tuple[int, bool]:
-    """Unpack behind what is there; returns how much of the buffer is filled and whether the file has ended."""
+    """Unpack behind what is there; returns how much of the buffer is full and whether the file has ended."""
     with memoryview(buffer) as view:
         while filled < len(buffer):
             count = stream.readinto(view[filled:])
@@ -66,7 +69,7 @@ def _find_ends(buffer: bytearray, filled: int) -> npt.NDArray[np.int64]:
 
 
 def _as_table(buffer: bytearray, begin: int, ends: npt.NDArray[np.int64], first: int) -> pa.Table:
-    """Built from buffers: `pa.array` would copy, and imports pandas at its first call, which takes a second."""
+    """Built from buffers: `pa.array` copies, and imports pandas at its first call, which takes a second."""
     offsets = np.empty(len(ends) + 1, np.int32)
     offsets[0], offsets[1:] = begin, ends
     numbers = np.arange(first, first + len(ends), dtype=np.int32)

@@ -7,8 +7,9 @@ from typing import Any
 
 from genai_audit import parsing, registry
 from genai_audit.calendars import bank_holidays, read_instant, uk_day
+from genai_audit.errors import ConfigurationError
 from genai_audit.landing import Package, packages
-from genai_audit.privacy.pseudonyms import pseudonym
+from genai_audit.privacy.pseudonyms import key_id, pseudonym
 from genai_audit.registers import read_registers
 from genai_audit.runs import Run
 from genai_audit.warehouse import Warehouse
@@ -17,7 +18,9 @@ from genai_audit.warehouse import Warehouse
 def parse_and_load(run: Run, *, again: bool = False) -> None:
     """Parse what is not parsed, check every seal, load what is not loaded, rebuild touched days."""
     landed = packages(run.workspace)
-    parsing.parse_all(run.workspace, landed, run.settings, run.workspace.read_key(), again=again)
+    key = run.workspace.read_key()
+    _check_key(key, landed)
+    parsing.parse_all(run.workspace, landed, run.settings, key, again=again)
     with run.warehouse() as warehouse:
         loaded = warehouse.loaded()
         for family in sorted({registry.sources()[package.source].family for package in landed}):
@@ -30,6 +33,16 @@ def parse_and_load(run: Run, *, again: bool = False) -> None:
             run.record_count += warehouse.load(family, parsed) if fresh else 0
         _load_small_tables(run, warehouse, landed)
         warehouse.build()
+
+
+def _check_key(key: bytes, landed: Sequence[Package]) -> None:
+    """A package names the key that its people are known by; another key would make them other people."""
+    if landed and landed[-1].key_id != key_id(key):
+        raise ConfigurationError(
+            "This is not the pseudonym key that the landed packages name.",
+            where="keys/pseudonym.key",
+            next_step="Restore the right key from the backup.",
+        )
 
 
 def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]) -> None:

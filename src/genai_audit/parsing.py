@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import queue
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +39,8 @@ if TYPE_CHECKING:
     from genai_audit.settings import Settings
 
 SEAL = "seal.json"
-MOSTLY_UNIQUE = (
-    "record_id",
-    "occurred_at",
-    "line_no",
-    "thread_key",
-    "conversation_key",
-)  # no dictionary helps
+# Columns that a Parquet dictionary only makes larger and slower.
+MOSTLY_UNIQUE = ("record_id", "occurred_at", "line_no", "thread_key", "conversation_key")
 
 
 @dataclass(frozen=True)
@@ -62,39 +61,49 @@ def parsed_folder(workspace: Workspace, package: Package) -> Path:
 def parse_all(
     workspace: Workspace, chain: Iterable[Package], settings: Settings, key: bytes, *, again: bool = False
 ) -> list[ParsedPackage]:
-    """Parse the packages that are not parsed yet, several at once, one DuckDB each; `again`: all of them.
+    """Parse the packages that are not parsed yet, several at once; `again`: all of them.
 
     Packages parsed by an older sql/parse stay as they are. Raises IntegrityError at the first landed file
     that was altered; packages that are finished by then are kept.
     """
-    due = [package for package in chain if again or not is_parsed(workspace, package)]
-    with ThreadPoolExecutor(settings.limits.parse_threads) as pool:
-        return list(pool.map(lambda package: parse_package(workspace, package, settings, key), due))
+    due: queue.SimpleQueue[Package] = queue.SimpleQueue()
+    for package in chain:
+        if again or not is_parsed(workspace, package):
+            due.put(package)
+    threads = min(settings.limits.parse_threads, due.qsize())
+    if not threads:
+        return []
+
+    def work(_: int) -> list[ParsedPackage]:
+        return _parse_due(workspace, due, settings, key)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [sealed for done in pool.map(work, range(threads)) for sealed in done]
 
 
 def parse_package(workspace: Workspace, package: Package, settings: Settings, key: bytes) -> ParsedPackage:
     """Parse one package into `parsed/<source>/<package_id>/`, whole or not at all. Replaces an older one."""
-    family = sources()[package.source].family
-    target = parsed_folder(workspace, package)
-    part, spill = target.with_name(target.name + ".part"), workspace.tmp / f"parse-{package.package_id}"
-    for folder in (part, spill):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
-    limits = settings.limits
-    landed = package_folder(workspace, package) / RECORDS
-    check_file(landed, package.files[RECORDS]["sha256"])
-    connection = scratch(limits.memory_mb // limits.parse_threads, 1, spill)
-    try:
-        tables = read_line_tables(landed, limits.batch_records)
-        rows = _run_family(connection, family, package, key, tables, part)
-    finally:
-        connection.close()
-        shutil.rmtree(spill, ignore_errors=True)
-    facts = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}
-    sealed = ParsedPackage(package.package_id, package.files[RECORDS]["sha256"], hash_parser(family), facts)
-    write_durably(part / SEAL, canonical_json(asdict(sealed)))
-    _put_in_place(part, target)
-    return sealed
+    due: queue.SimpleQueue[Package] = queue.SimpleQueue()
+    due.put(package)
+    return _parse_due(workspace, due, settings, key)[0]
+
+
+def _parse_due(
+    workspace: Workspace, due: queue.SimpleQueue[Package], settings: Settings, key: bytes
+) -> list[ParsedPackage]:
+    """What one thread does: take packages as long as there are any, with one DuckDB for each family."""
+    done: list[ParsedPackage] = []
+    with ExitStack() as stack:
+        parsers: dict[str, Parser] = {}
+        while True:
+            try:
+                package = due.get_nowait()
+            except queue.Empty:
+                return done
+            family = sources()[package.source].family
+            if family not in parsers:
+                parsers[family] = stack.enter_context(Parser(workspace, settings, family, key))
+            done.append(parsers[family].parse(package))
 
 
 def is_parsed(workspace: Workspace, package: Package) -> bool:
@@ -132,35 +141,67 @@ def check_seal(workspace: Workspace, package: Package) -> dict[str, Path]:
 
 def hash_parser(family: str) -> str:
     """One SHA-256 over all SQL that a family's parse runs: recorded in the seal."""
-    digest = hashlib.sha256()
-    for path in (*_once_files(family), *_batch_files(family), *_totals_files(family)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return hashlib.sha256("\0".join(_read_sql(family)).encode()).hexdigest()
 
 
-def _run_family(
-    connection: duckdb.DuckDBPyConnection,
-    family: str,
-    package: Package,
-    key: bytes,
-    tables: Iterable[pa.Table],
-    folder: Path,
-) -> dict[str, int]:
-    """Run the family's SQL over all tables of lines; returns rows by table made."""
-    _prepare(connection, package, key)
-    _run_files(connection, _once_files(family))
-    writer = _TableWriter(connection, folder)
-    try:
-        for table in tables:
-            connection.register("line", table)
-            _run_files(connection, _batch_files(family))
-            writer.append()
-            connection.unregister("line")
-        _run_files(connection, _totals_files(family))
-        writer.append_totals()
-    finally:
-        writer.close()
-    return writer.rows
+class Parser:
+    """An in-memory DuckDB with a family's SQL at hand, for one package after the other. A context manager."""
+
+    def __init__(self, workspace: Workspace, settings: Settings, family: str, key: bytes) -> None:
+        self._workspace, self._limits = workspace, settings.limits
+        self._once, self._each_table, self._at_end = _read_sql(family)
+        self._parser_sha256 = hash_parser(family)
+        self._spill = workspace.tmp / f"parse-{uuid.uuid4().hex}"
+        self._spill.mkdir(mode=0o700, parents=True)
+        memory_mb = self._limits.memory_mb // self._limits.parse_threads
+        self._connection = scratch(memory_mb, 1, self._spill)
+        for name, pad in make_pads(key).items():
+            self._connection.execute(f"SET VARIABLE {name} = $pad", {"pad": pad})
+
+        def python_token(domain: str, identity: str) -> str:
+            return pseudonym(key, domain, identity)
+
+        self._connection.create_function("python_token", python_token, ["VARCHAR", "VARCHAR"], "VARCHAR")
+        self._connection.execute(self._once)
+
+    def __enter__(self) -> Parser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def parse(self, package: Package) -> ParsedPackage:
+        """Write the package's tables beside their final place, seal them, and put them there."""
+        target = parsed_folder(self._workspace, package)
+        part = target.with_name(target.name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700, parents=True)
+        landed, sha256 = package_folder(self._workspace, package) / RECORDS, package.files[RECORDS]["sha256"]
+        check_file(landed, sha256)
+        for name, value in (("source", package.source), ("package_id", package.package_id)):
+            self._connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        rows = self._write_tables(landed, part)
+        facts = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}
+        sealed = ParsedPackage(package.package_id, sha256, self._parser_sha256, facts)
+        write_durably(part / SEAL, canonical_json(asdict(sealed)))
+        _put_in_place(part, target)
+        return sealed
+
+    def _write_tables(self, landed: Path, folder: Path) -> dict[str, int]:
+        """Run the SQL over all lines; returns rows by table made."""
+        writer = _TableWriter(self._connection, folder)
+        try:
+            for lines in read_line_tables(landed, self._limits.batch_records):
+                self._connection.register("line", lines)
+                self._connection.execute(self._each_table)
+                writer.append(_made_tables(self._each_table))
+                self._connection.unregister("line")
+            self._connection.execute(self._at_end)
+            writer.append(_made_tables(self._at_end))
+        finally:
+            writer.close()
+        return writer.rows
 
 
 def make_pads(key: bytes) -> dict[str, bytes]:
@@ -172,25 +213,8 @@ def make_pads(key: bytes) -> dict[str, bytes]:
     }
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection, package: Package, key: bytes) -> None:
-    """Everything the SQL may know besides the lines: whose they are, and how names become pseudonyms."""
-    values: dict[str, str | bytes] = {"source": package.source, "package_id": package.package_id}
-    for name, value in {**values, **make_pads(key)}.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-
-    def python_token(domain: str, identity: str) -> str:
-        return pseudonym(key, domain, identity)
-
-    connection.create_function("python_token", python_token, ["VARCHAR", "VARCHAR"], "VARCHAR")
-
-
-def _run_files(connection: duckdb.DuckDBPyConnection, files: Iterable[Path]) -> None:
-    for path in files:
-        connection.execute(path.read_text(encoding="utf-8"))
-
-
 class _TableWriter:
-    """Appends every `stg_…` table of the connection to one Parquet file each, in the table's own order."""
+    """Appends tables of the connection to one Parquet file each, in the table's own order."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
@@ -198,8 +222,8 @@ class _TableWriter:
         self._writers: dict[str, pq.ParquetWriter] = {}
         self.rows: dict[str, int] = {}
 
-    def append(self) -> None:
-        for name in self._names():
+    def append(self, names: Iterable[str]) -> None:
+        for name in names:
             reader = self._connection.sql(f"SELECT * FROM {name}").to_arrow_reader(1_000_000)
             if name not in self._writers:
                 self._open(name, reader.schema)
@@ -209,26 +233,18 @@ class _TableWriter:
 
     def _open(self, name: str, schema: pa.Schema) -> None:
         repeating = [column for column in schema.names if column not in MOSTLY_UNIQUE]
-        path = _table_file(self._folder, name)
         self._writers[name] = pq.ParquetWriter(
-            path, schema, compression="zstd", use_dictionary=repeating, write_statistics=False
+            _table_file(self._folder, name),
+            schema,
+            compression="zstd",
+            use_dictionary=repeating,
+            write_statistics=False,
         )
         self.rows[name] = 0
-
-    def append_totals(self) -> None:
-        """Tables that only exist after the last batch."""
-        written = set(self._writers)
-        for name in written:
-            self._connection.execute(f"DROP TABLE {name}")
-        self.append()
 
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
-
-    def _names(self) -> list[str]:
-        query = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, 'stg_') ORDER BY 1"
-        return [row[0] for row in self._connection.execute(query).fetchall()]
 
 
 def _put_in_place(part: Path, target: Path) -> None:
@@ -247,18 +263,18 @@ def _table_file(folder: Path, table: str) -> Path:
     return folder / f"{table}.parquet"
 
 
-def _once_files(family: str) -> list[Path]:
+def _read_sql(family: str) -> tuple[str, str, str]:
+    """What is run once a connection, for each table of lines, and at the end of a package."""
     room = shipped("sql") / "parse"
-    return [room / "macros.sql", *sorted(room.glob(f"{family}_setup.sql"))]
+    once = [room / "macros.sql", *room.glob(f"{family}_setup.sql")]
+    each = [*room.glob(f"{family}.sql"), *sorted(room.glob(f"{family}_[0-9]*.sql"))]
+    end = [*room.glob(f"{family}_totals.sql")]
+    joined = ("\n".join(path.read_text(encoding="utf-8") for path in paths) for paths in (once, each, end))
+    return next(joined), next(joined), next(joined)
 
 
-def _batch_files(family: str) -> list[Path]:
-    room = shipped("sql") / "parse"
-    return [*sorted(room.glob(f"{family}.sql")), *sorted(room.glob(f"{family}_[0-9]*.sql"))]
-
-
-def _totals_files(family: str) -> list[Path]:
-    return sorted((shipped("sql") / "parse").glob(f"{family}_totals.sql"))
+def _made_tables(sql: str) -> list[str]:
+    return re.findall(r"^CREATE OR REPLACE TEMP TABLE (stg_\w+)", sql, re.MULTILINE)
 
 
 def _broken(what: str, path: Path) -> IntegrityError:

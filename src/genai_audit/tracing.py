@@ -1,12 +1,17 @@
-"""From a published row back to its package, line and hash."""
+"""From a published row back to its package, line and hash; and whether what it was made of is still there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from genai_audit.errors import UsageError
+import duckdb
+
+from genai_audit import parsing
+from genai_audit.errors import IntegrityError, UsageError
 from genai_audit.landing import RECORDS, Package, packages, read_records
 from genai_audit.warehouse import open_published
 from genai_audit.workspace import Workspace
@@ -72,6 +77,31 @@ def trace(workspace: Workspace, identifier: str) -> list[Trace]:
         Trace(table, record_id, by_id[package_id], line_no, _line(workspace, by_id[package_id], line_no))
         for table, record_id, package_id, line_no in rows
     ]
+
+
+def check_parsed(workspace: Workspace, chain: Iterable[Package]) -> Iterator[tuple[str, str, str]]:
+    """Package id, `INVALID` or `missing`, and why, of parsed packages that are not as they were made.
+
+    A package that was never published may simply not be parsed yet: of that nothing is said.
+    """
+    published = _published_packages(workspace)
+    for package in chain:
+        if parsing.is_parsed(workspace, package):
+            try:
+                parsing.check_seal(workspace, package)
+            except IntegrityError as error:
+                yield package.package_id, "INVALID", str(error)
+        elif package.package_id in published:
+            yield package.package_id, "missing", "it was published, but is no longer in parsed/"
+
+
+def _published_packages(workspace: Workspace) -> set[str]:
+    file = workspace.published / "compliance.duckdb"
+    with suppress(duckdb.Error):  # a published file that is damaged can be made again
+        if file.exists():
+            with open_published(file) as connection:
+                return {row[0] for row in connection.execute("SELECT package_id FROM package").fetchall()}
+    return set()
 
 
 def _evidence_records(evidence: str) -> list[str]:

@@ -7,11 +7,9 @@ The warehouse is disposable. Everything in it is computed from parsed packages, 
 from __future__ import annotations
 
 import csv
-import graphlib
-import hashlib
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +18,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from genai_audit.privacy.disclosure import disclose
+from genai_audit.models import digest, order_models, read_models
+from genai_audit.privacy.disclosure import add_totals, disclose
 from genai_audit.workspace import settle, shipped
 
 # The table of each family that has one row a record: the one that decides which records are new.
@@ -39,6 +38,10 @@ LOCKED: Config = {
 }  # fmt: skip
 # Everything else that LIDE reads goes through disclosure control, or it is not published.
 LIDE_WITHOUT_PEOPLE = ("about", "calendar_day", "coverage")
+# Counted by its queries, but no dimension: the first two are published once they are safe, the others never.
+LIDE_COUNTS = ("person_count", "event_count", "contributor_count", "top_one", "top_two")
+# Summed over these dimensions for a total row of each kind of record.
+LIDE_TOTALS = {"vle_use_by_school": ("school", "feature"), "vle_use_by_role": ("actor_role",)}
 AUDIENCES = ("compliance", "lide", "iss")
 
 
@@ -106,7 +109,7 @@ class Warehouse:
                 files.setdefault(table, []).append(str(file))
         base = BASE_TABLE[family]
         with self._transaction() as run:
-            count = self._load_new(base, files) if files.get(base) else 0
+            count = self._load_new(base, files) if files else 0
             run(
                 "INSERT INTO loaded_package SELECT unnest($ids), $family",
                 {"ids": list(parsed), "family": family},
@@ -114,29 +117,38 @@ class Warehouse:
         return count
 
     def _load_new(self, base: str, files: Mapping[str, list[str]]) -> int:
+        """Everything of the parsed packages, but not the lines whose record is in already or came before."""
         run = self.connection.execute
+        lines = {"files": files[base]}
         run(
-            """CREATE OR REPLACE TEMP TABLE accepted AS
+            """CREATE OR REPLACE TEMP TABLE fresh AS
             SELECT record_id, unnest(min(struct_pack(package_id, line_no))) FROM read_parquet($files)
             GROUP BY record_id""",
-            {"files": files[base]},
+            lines,
         )
         run(
-            f"""DELETE FROM accepted WHERE record_id IN (
-            SELECT known.record_id FROM {base} known SEMI JOIN accepted USING (record_id))"""
+            f"""DELETE FROM fresh WHERE record_id IN (
+            SELECT known.record_id FROM {base} known SEMI JOIN fresh USING (record_id))"""
+        )
+        run(
+            """CREATE OR REPLACE TEMP TABLE left_out AS SELECT package_id, line_no
+            FROM read_parquet($files) ANTI JOIN fresh USING (package_id, line_no)""",
+            lines,
         )
         for table, paths in files.items():
-            # Drift is counted a package: one that brings nothing new must not count again.
-            line = "package_id" if table == "stg_field_drift" else "package_id, line_no"
-            fresh = f"SELECT * FROM read_parquet($files) SEMI JOIN accepted USING ({line})"
-            run(f"INSERT INTO {table} BY NAME {fresh}", {"files": paths})
+            # Drift is counted a package; one that brings nothing new must not count again.
+            kept = "ANTI JOIN left_out USING (package_id, line_no)"
+            kept = "SEMI JOIN fresh USING (package_id)" if table == "stg_field_drift" else kept
+            run(
+                f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet($files) {kept}",
+                {"files": paths},
+            )
         run(
             """INSERT INTO touched_day SELECT DISTINCT occurred_day
-            FROM read_parquet($files) SEMI JOIN accepted USING (package_id, line_no)""",
-            {"files": files[base]},
+            FROM read_parquet($files) ANTI JOIN left_out USING (package_id, line_no)""",
+            lines,
         )
-        counted = run("SELECT count(*) FROM accepted").fetchone()
-        run("DROP TABLE accepted")
+        counted = run("SELECT count(*) FROM fresh").fetchone()
         return int(counted[0]) if counted else 0
 
     def replace(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -152,8 +164,8 @@ class Warehouse:
     def build(self) -> None:
         """Rebuild the marts for the touched days; all days when registers or models have changed."""
         run = self.connection.execute
-        models = {path.stem: path.read_text(encoding="utf-8") for path in (self.sql / "marts").glob("*.sql")}
-        stamps = {"models": _digest(models.values()), "registers": self._register_digest()}
+        models = read_models(self.sql / "marts")
+        stamps = {"models": digest(models.values()), "registers": self._registerdigest()}
         built = dict(run("SELECT name, sha256 FROM built_with").fetchall())
         with self._transaction():
             if built != stamps:
@@ -227,16 +239,19 @@ class Warehouse:
         self, audience: str, name: str, select: str, suppress_below: int, round_to: int
     ) -> None:
         run = self.connection.execute
-        columns = [column[0] for column in self.connection.execute(f"DESCRIBE {select}").fetchall()]
+        run(f"SET VARIABLE suppress_below = {suppress_below:d}; SET VARIABLE round_to = {round_to:d}")
+        columns = [column[0] for column in run(f"DESCRIBE {select}").fetchall()]
         if audience == "lide" and name not in LIDE_WITHOUT_PEOPLE:
             safe = disclose(
                 self.connection.sql(select).pl(),
-                dims=[column for column in columns if column not in ("person_count", "event_count")],
-                person_count="person_count",
-                event_count="event_count",
+                dims=[column for column in columns if column not in LIDE_COUNTS],
+                contributor_count="contributor_count",
+                top_events=("top_one", "top_two"),
                 suppress_below=suppress_below,
                 round_to=round_to,
             )
+            if name in LIDE_TOTALS:
+                safe = add_totals(safe, LIDE_TOTALS[name])
             self.connection.register("safe", safe.frame.to_arrow())
             run(f"CREATE TABLE target.{name} AS SELECT * FROM safe")
             self.connection.unregister("safe")
@@ -267,31 +282,9 @@ class Warehouse:
             for column, *_ in run(f"DESCRIBE {place}").fetchall():
                 run(f"COMMENT ON COLUMN {place}.{column} IS {_quote(meaning[column])}")
 
-    def _register_digest(self) -> str:
+    def _registerdigest(self) -> str:
         tables = ("stg_directory", "stg_unit", "stg_label", "stg_tool")
-        return _digest(self.content_hash(table) for table in tables)
-
-
-def order_models(models: Mapping[str, str]) -> list[str]:
-    """Model names in the order in which they must run, from the tables that each one reads."""
-    import sqlglot
-    from sqlglot import exp
-
-    reads: dict[str, set[str]] = {}
-    for name, text in models.items():
-        tables = {
-            table.name
-            for statement in sqlglot.parse(text, read="duckdb")
-            if statement
-            for table in statement.find_all(exp.Table)
-        }
-        reads[name] = {table for table in tables if table in models and table != name}
-    sorter = graphlib.TopologicalSorter({name: sorted(found) for name, found in sorted(reads.items())})
-    return list(sorter.static_order())
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
+        return digest(self.content_hash(table) for table in tables)
 
 
 def _quote(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from genai_audit.errors import BusyError, ConfigurationError
 
 ROOMS = ("landing", "parsed", "published", "reports", "registers", "runs", "state", "keys", "tmp")
+FILES = ("genai-audit.toml", "warehouse.duckdb", "warehouse.duckdb.wal", ".lock")
 KEY_BYTES = 32
 
 
@@ -72,14 +73,27 @@ class Workspace:
         return self.root / "genai-audit.toml"
 
     def create(self) -> None:
-        """Make all rooms. Safe to call again."""
+        """Make all rooms. Safe to call again; a folder that holds other things is refused."""
         os.umask(0o077)
+        strangers = [path for path in self.root.glob("*") if path.name not in (*ROOMS, *FILES)]
+        if strangers and not self.settings_file.exists():
+            raise ConfigurationError(
+                "This folder holds other things.",
+                where=str(self.root),
+                next_step="Name a new or empty folder for the workspace.",
+            )
         for folder in (self.root, *(self.root / room for room in ROOMS)):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def require(self) -> None:
         """Raise unless this is a workspace that `init` has made."""
         os.umask(0o077)
+        if not self.key_file.exists() and self.settings_file.exists():
+            raise ConfigurationError(
+                "The pseudonym key is missing.",
+                where="keys/pseudonym.key",
+                next_step="Restore it from the backup: with a new key every person would become another one.",
+            )
         if not self.key_file.exists():
             raise ConfigurationError(
                 "This is not a workspace yet.",
@@ -88,7 +102,9 @@ class Workspace:
             )
 
     def create_key(self) -> None:
-        """Write the pseudonym key once; an existing key is never replaced."""
+        """Write the pseudonym key once; an existing key is never replaced, a lost one neither."""
+        if self.settings_file.exists():
+            self.require()
         if not self.key_file.exists():
             write_durably(self.key_file, secrets.token_bytes(KEY_BYTES))
 
@@ -114,8 +130,9 @@ class Workspace:
         """Remove what a killed run left: temporary files and unfinished packages. Needs the lock."""
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.tmp.mkdir(mode=0o700, exist_ok=True)
-        for left in (*self.root.glob("**/*.part"), *self.root.glob("**/*.part.wal")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        for room in (self.landing, self.parsed, self.published, self.reports, self.runs, self.state):
+            for left in (*room.glob("**/*.part"), *room.glob("**/*.part.wal")):
+                shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self, verb: str) -> Iterator[None]:

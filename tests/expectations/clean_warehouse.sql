@@ -92,6 +92,10 @@ CREATE TABLE fct_label_event AS SELECT *, 'u1' AS unit_id FROM stg_label_event;
 CREATE TABLE fct_dlp_event AS SELECT *, 'u1' AS unit_id, 't1' AS tool_id FROM stg_dlp_event;
 CREATE TABLE fct_admin_event AS SELECT *, 'u1' AS unit_id FROM stg_admin_event;
 
+CREATE TABLE fct_person_day AS
+SELECT DISTINCT person_key, occurred_day, false AS is_guest, false AS is_service, 1::BIGINT AS record_count
+FROM fct_interaction;
+
 CREATE TABLE fct_source_day AS
 SELECT source, occurred_day, count(*) AS record_count
 FROM (SELECT source, occurred_day FROM stg_m365_event UNION ALL SELECT source, occurred_day FROM stg_vle_use)
@@ -134,7 +138,7 @@ CREATE TABLE stg_tool AS SELECT *, 'domain' AS match_kind, 'example.com' AS matc
 CREATE TABLE stg_calendar AS
 SELECT DATE '2026-09-21' AS start_day, DATE '2026-12-11' AS end_day, 'teaching' AS day_type, 'Autumn' AS name;
 CREATE TABLE stg_bank_holiday AS SELECT DATE '2026-12-25' AS holiday, 'Christmas Day' AS holiday_name;
-CREATE TABLE stg_expected_source AS SELECT 'm365_audit' AS source;
+CREATE TABLE stg_expected_source AS SELECT 'm365_audit' AS source, true AS is_configured;
 CREATE TABLE stg_package AS SELECT * FROM fct_package;
 CREATE TABLE stg_run AS SELECT * FROM fct_run;
 CREATE TABLE stg_quality AS SELECT * FROM fct_quality;

@@ -154,6 +154,9 @@ BREAKS: dict[str, list[Break]] = {
     "fct_admin_event": [
         (DOUBLE_ONE, "record_id_is_unique", CRITICAL, 2),
     ],
+    "fct_person_day": [
+        (DOUBLE_ONE, "person_key_and_occurred_day_are_unique", CRITICAL, 2),
+    ],
     "fct_source_day": [
         (DOUBLE_ONE, "source_and_occurred_day_are_unique", CRITICAL, 2),
         ("INSERT INTO {t} VALUES ('new_source', NULL, 1)", "keys_are_present", CRITICAL, 1),

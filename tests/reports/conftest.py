@@ -267,13 +267,16 @@ def make_rows() -> dict[str, list[tuple[Any, ...]]]:
         "parse_problem": [("m365_audit", "no_time", 3)],
         "vle_use_by_month": by_month,
         "vle_use_by_school": [
-            (school, kind, "AI Conversation", 25, 140, False)
+            (school, kind, "AI Conversation", 25, 140, False, False)
             for school in ("Law", HOSTILE[0])
             for kind in ("artefact", "interaction")
-        ],
+        ]
+        + [("All", kind, "All", None, 280, False, True) for kind in ("artefact", "interaction")],
         "vle_use_by_role": [
-            ("staff", "artefact", 15, 90, False),
-            ("student", "interaction", None, None, True),
+            ("staff", "artefact", 15, 90, False, False),
+            ("All", "artefact", None, 90, False, True),
+            ("student", "interaction", None, None, True, False),
+            ("All", "interaction", None, None, True, True),
         ],
         "vle_use_by_tool": [
             ("Blackboard", "artefact", 30, 200, False),
@@ -281,7 +284,12 @@ def make_rows() -> dict[str, list[tuple[Any, ...]]]:
         ],
         "lide_coverage": [("vle_csv", "collected", 43, None), ("vle_csv", "not collected", 2, "no export")],
         "calendar_day": [(day, "vacation" if day.weekday() > 4 else "teaching") for _, day in list_days()],
-        "about": [("courses in all", "412"), ("school & <i>college</i>", "as in the directory")],
+        "about": [
+            ("courses in all", "412"),
+            ("first day of VLE records", "2026-10-01"),
+            ("last day of VLE records", "2026-11-14"),
+            ("school & <i>college</i>", "as in the directory"),
+        ],
     }
 
 

@@ -58,11 +58,11 @@ CREATE TABLE vle_use_by_month (
 );
 CREATE TABLE vle_use_by_school (
   school VARCHAR, record_kind VARCHAR, feature VARCHAR, person_count BIGINT, event_count BIGINT,
-  is_suppressed BOOLEAN
+  is_suppressed BOOLEAN, is_total BOOLEAN
 );
 CREATE TABLE vle_use_by_role (
   actor_role VARCHAR, record_kind VARCHAR, person_count BIGINT, event_count BIGINT, is_suppressed
-  BOOLEAN
+  BOOLEAN, is_total BOOLEAN
 );
 CREATE TABLE vle_use_by_tool (
   tool_name VARCHAR, record_kind VARCHAR, person_count BIGINT, event_count BIGINT, is_suppressed

@@ -39,7 +39,7 @@ def test_direction_characters_are_shown(pages: dict[str, str]) -> None:
 def test_compliance_has_its_sections(pages: dict[str, str]) -> None:
     headings = [text for level, text in Page(pages["compliance_audit"]).headings if level == 2]
     assert headings == [
-        "This period has gaps", "On this page", "In short", "What was collected, and what was not",
+        "These days have gaps", "On this page", "In short", "What was collected, and what was not",
         "Findings", "AI use that was recorded", "Access to sensitive content", "External AI tools",
         "Quality of the data", "Policy clauses", "How to trace a number", "Limits", "About this report",
     ]  # fmt: skip
@@ -139,12 +139,12 @@ def test_every_policy_clause_appears(pages: dict[str, str], empty_pages: dict[st
 def test_empty_tables_become_sentences(empty_pages: dict[str, str]) -> None:
     words = Page(empty_pages["compliance_audit"]).words
     for said in (
-        "No AI interaction was collected for this period. This doesn't show that there was none.",
-        "No use of an external AI tool was collected for this period.",
-        "No access to content labelled confidential or higher was collected for this period.",
+        "No AI interaction was collected for these days. This doesn't show that there was none.",
+        "No use of an external AI tool was collected for these days.",
+        "No access to content labelled confidential or higher was collected for these days.",
         "No question could be asked, because no day is recorded as collected.",
         "No quality check is recorded.",
-        "Not collected: no source has covered any day of this period.",
+        "Not collected: no source has covered any day of these days.",
     ):
         assert said in words, said
     assert "0 records" not in words
@@ -181,6 +181,30 @@ def test_lide_sees_rounded_groups_only(pages: dict[str, str]) -> None:
     assert "Aggregates: not collected." in page.words
     assert "vle_csv: 2 days missing or incomplete" in page.words
     assert "courses in all" in page.words
+
+
+def test_totals_come_last_and_add_no_people(pages: dict[str, str]) -> None:
+    page = Page(pages["vle_usage"])
+    assert page.table("Artefacts by school and feature").rows[-1] == ["All", "All", "not added up", "280"]
+    assert page.table("Artefacts by role").rows[1:] == [
+        ["staff", "15", "90"], ["All", "not added up", "90"]
+    ]  # fmt: skip
+    assert page.table("Interactions by role").rows[-1] == ["All", "suppressed", "suppressed"]
+    assert "1 of 26 published groups" not in page.words  # totals are no groups
+
+
+def test_the_days_are_all_that_is_landed_and_are_said_to_be(pages: dict[str, str]) -> None:
+    for report in ("compliance_audit", "iss_operations"):
+        words = Page(pages[report]).words
+        assert "Days in this report" in words
+        assert "1 October to 14 November 2026, UK days: everything landed so far" in words
+    usage = Page(pages["vle_usage"]).words
+    assert "all days of VLE records together: 1 October to 14 November 2026." in usage
+    assert "only the newest export counts" in usage
+
+
+def test_a_tool_status_is_that_of_today(pages: dict[str, str]) -> None:
+    assert "as the tool register says now" in Page(pages["compliance_audit"]).words
 
 
 def test_kinds_of_record_are_never_added(pages: dict[str, str]) -> None:

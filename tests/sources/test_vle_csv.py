@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def test_ultra_events_as_json_are_unpacked_and_nothing_else_of_them_is_read(tmp_
     assert "192.0.2.77" not in str(records)
 
 
-def test_the_course_table_takes_its_day_from_the_file_name_or_the_file(tmp_path: Path) -> None:
+def test_the_course_table_takes_its_day_from_the_file_name_alone(tmp_path: Path) -> None:
     text = (
         "Term Name,Course Number,Course Name,Items,AI Items,Pct AI Items\n"
         '2026/27,HIS101,"Secret, Title","1,200",30,2.5\n'
@@ -99,11 +98,46 @@ def test_the_course_table_takes_its_day_from_the_file_name_or_the_file(tmp_path:
     assert (row["record_kind"], row["quantity"], row["base_quantity"]) == ("aggregate", "30", "1200")
     assert "Secret" not in str(records)
     assert facts["occurred_at_from"] == "date in the file name"
-    other = write(tmp_path / "aida.csv", text)
-    os.utime(other, (0, datetime(2026, 11, 3, 12, tzinfo=UTC).timestamp()))
-    records, facts = read(other)
-    assert records[0]["occurred_at"] == "2026-11-03T00:00:00Z"
-    assert facts["occurred_at_from"] == "day the file was written"
+    for name in ("aida.csv", "aida 2026-13-40.csv", "aida 12026-07-221.csv"):
+        with pytest.raises(BadDataError, match="no day") as caught:
+            read(write(tmp_path / name, text))
+        assert "courses_2026-11-24.csv" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", "7"), ("1200.0", "1200"), ("1,200", "1200"), ("1 200", "1200"), ("12,345,678", "12345678"),
+     ("1,5", None), ("1,50", None), ("1.5", None), ("1,2000", None), (",500", None), ("1 5", None),
+     ("1,200 300", None), ("-3", None)],
+)  # fmt: skip
+def test_a_comma_stands_only_between_thousands(tmp_path: Path, text: str, number: str | None) -> None:
+    row = "interaction;2026-12-01;x;p;"
+    path = write(tmp_path / "x.csv", GENERIC.replace(",", ";") + f"{row}{text}\n{row}1\n")
+    record = read(path)[0][0]
+    assert record.get("problem") == (None if number else "not_a_number")
+    assert number is None or record["quantity"] == number
+
+
+def list_ids(path: Path) -> list[str]:
+    return [row["record_id"] for row in read(path)[0]]
+
+
+def test_equal_clicks_without_an_id_are_all_kept_and_imported_once(tmp_path: Path) -> None:
+    click, other = "interaction,2026-12-01 10:30,x,p1,\n", "interaction,2026-12-01 10:30,x,p2,\n"
+    ids = list_ids(write(tmp_path / "x.csv", GENERIC + click + other + click + click))
+    assert len(set(ids)) == 4
+    assert list_ids(write(tmp_path / "again.csv", GENERIC + click + other + click + click)) == ids
+    longer = list_ids(write(tmp_path / "longer.csv", GENERIC + click * 4))
+    assert longer[:3] == [ids[0], ids[2], ids[3]]  # a later export adds what is new
+    assert len(set(longer)) == 4
+
+
+def test_equal_rows_of_a_state_and_of_one_event_stay_one_record(tmp_path: Path) -> None:
+    state = "aggregate,2026-12-01,x,p1,5\n"
+    assert len(set(list_ids(write(tmp_path / "x.csv", GENERIC + state * 2)))) == 1
+    event = "interaction,2026-12-01,x,p1,5,e1\n"
+    path = write(tmp_path / "y.csv", GENERIC.replace("\n", ",event_id\n") + event * 2)
+    assert len(set(list_ids(path))) == 1
 
 
 def test_moodle_rows_are_provider_attempts(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from genai_audit.warehouse import Warehouse, order_models
+from genai_audit.models import order_models
+from genai_audit.warehouse import Warehouse
 
 DAY = date(2026, 10, 6)
 NOON = datetime(2026, 10, 6, 11, tzinfo=UTC)
@@ -212,9 +213,43 @@ def test_an_expected_source_without_any_package_is_not_collected(warehouse: Ware
     rows = ask(warehouse, "SELECT source, coverage_status, reason, is_expected FROM fct_coverage ORDER BY 1")
     assert rows[0][:2] == ("m365_audit", "collected")
     assert rows[1:] == [
-        ("m365_x", "not collected", "the source is not configured", False),
+        ("m365_x", "not collected", "the source is not configured", True),
         ("vle_csv", "not collected", "no pull and no imported file covers this day", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("day", "status"),
+    [("2026-10-07", "unproven"), ("2026-10-10", "collected"), ("2026-12-25", "collected")],  # a Wednesday, a
+)  # Saturday, Christmas Day
+def test_a_weekday_without_any_record_proves_nothing(warehouse: Warehouse, day: str, status: str) -> None:
+    warehouse.replace("stg_package", [package(1, MIDNIGHT, 24 * 90)])
+    warehouse.replace("stg_bank_holiday", [{"holiday": "2026-12-25", "holiday_name": "Christmas Day"}])
+    sql = f"SELECT coverage_status FROM fct_coverage WHERE covered_day = '{day}'"
+    assert ask(warehouse, sql) == [("collected",)]
+    warehouse.replace("stg_expected_source", [{"source": "m365_audit", "is_configured": True}])
+    assert ask(warehouse, sql) == [(status,)]
+
+
+def test_a_file_proves_only_the_days_that_it_has_records_of(warehouse: Warehouse) -> None:
+    span = {"min_occurred_at": NOON, "max_occurred_at": NOON + timedelta(days=300)}
+    warehouse.replace("stg_package", [package(1, None, 0, kind="import", **span)])
+    rows = ask(warehouse, "SELECT coverage_status, count(*) FROM fct_coverage GROUP BY ALL ORDER BY 1")
+    assert rows == [("collected", 1)]  # the calendar ends with the last record's day that any source has
+
+
+def test_a_guest_seen_later_is_a_guest_from_the_start_as_in_a_rebuild(warehouse: Warehouse) -> None:
+    earlier = {"occurred_day": DAY - timedelta(days=1), "occurred_at": NOON - timedelta(days=1)}
+    seen = [HEAD | {"record_id": "a", "person_key": "ps_g", "user_type": "regular"} | earlier]
+    put(warehouse, "stg_m365_event", *seen)
+    warehouse.build()
+    put(
+        warehouse,
+        "stg_m365_event",
+        *seen,
+        HEAD | {"record_id": "b", "person_key": "ps_g", "user_type": "guest"},
+    )
+    assert ask(warehouse, "SELECT role, is_resolved FROM dim_person") == [("guest", False)]
 
 
 def test_kinds_of_vle_records_stay_apart(warehouse: Warehouse) -> None:

@@ -99,3 +99,34 @@ def test_what_cannot_be_used_is_named(
     _, tables = parse(tmp_path, ROW | changes)
     assert [row["problem"] for row in tables["stg_parse_problem"]] == [problem]
     assert len(tables["stg_vle_use"]) == rows
+
+
+WORDS = {
+    "actor_role": "actor_role",
+    "school": "school",
+    "term": "term_name",
+    "feature": "feature",
+    "tool": "tool_name",
+    "outcome": "outcome",
+    "record_kind": "record_kind",
+}
+
+
+@pytest.mark.parametrize("field", WORDS)
+@pytest.mark.parametrize("text", ["carol.smith@x.example", "\\\\srv\\carol.smith\\exam.docx"])
+def test_a_person_in_a_word_is_withheld(tmp_path: Path, field: str, text: str) -> None:
+    _, tables = parse(tmp_path, ROW | {field: text})
+    assert tables["stg_vle_use"][0][WORDS[field]] == "withheld"
+
+
+@pytest.mark.parametrize("field", ROW)
+def test_a_person_in_any_cell_or_key_is_in_no_table(tmp_path: Path, field: str) -> None:
+    _, tables = parse(tmp_path, ROW | {field: "carol.smith@x.example", "carol.smith@x.example": "1"}, ROW)
+    assert len(tables["stg_vle_use"]) >= 1
+    assert "carol" not in str(tables)
+
+
+def test_terms_and_schools_are_kept(tmp_path: Path) -> None:
+    names = {"school": "Politics / \u00c9conomie & Law (PPE)", "term": "2025/26/S1"}
+    row = parse(tmp_path, ROW | names)[1]["stg_vle_use"][0]
+    assert (row["school"], row["term_name"]) == (names["school"], names["term"])

@@ -70,8 +70,109 @@ def test_lide_reads_no_person_and_no_small_number(published: Path) -> None:
     rows = ask(
         file, "SELECT school, person_count, event_count, is_suppressed FROM vle_use_by_school ORDER BY 1"
     )
-    assert rows == [("Arts", 10, 35, False), ("Health", 25, 70, False), ("Law", None, None, True)]
+    assert rows == [
+        ("All", None, 105, False),  # from what is shown: Law is not in it
+        ("Arts", 10, 35, False), ("Health", 25, 70, False), ("Law", None, None, True),
+    ]  # fmt: skip
     assert b"ps_Law" not in file.read_bytes()
+
+
+def test_a_total_is_summed_from_what_is_shown_and_says_so(published: Path) -> None:
+    file = published / "lide.duckdb"
+    sql = "SELECT school, feature, person_count, event_count FROM vle_use_by_school WHERE is_total"
+    assert ask(file, sql) == [("All", "All", None, 105)]
+    sql = "SELECT actor_role, record_kind, person_count, event_count FROM vle_use_by_role ORDER BY is_total"
+    assert ask(file, sql) == [
+        ("student", "interaction", 40, 125),
+        ("All", "interaction", None, 125),
+    ]
+
+
+def publish_lide(folder: Path, *rows: dict[str, Any], people: int = 0, below: int = 8) -> Path:
+    """lide.duckdb and compliance.duckdb of these VLE rows and a directory of so many people."""
+    with Warehouse(folder / "warehouse.duckdb") as warehouse:
+        warehouse.replace("stg_vle_use", [HEAD | {"record_id": f"r{n}"} | row for n, row in enumerate(rows)])
+        directory = [{"person_key": f"ps_{n}", "role": "staff"} for n in range(people)]
+        warehouse.replace("stg_directory", directory)
+        warehouse.connection.execute("INSERT INTO touched_day SELECT DISTINCT occurred_day FROM stg_vle_use")
+        warehouse.build()
+        for audience in ("lide", "compliance"):
+            warehouse.publish(audience, folder / f"{audience}.duckdb", suppress_below=below)
+    return folder / "lide.duckdb"
+
+
+def make_exports(kind: str, days: list[date], courses: int, quantity: int) -> list[dict[str, Any]]:
+    """The same table of courses, exported on several days; each time every course has one more."""
+    return [
+        {
+            "record_kind": kind, "occurred_day": day, "course_key": f"c{course}", "school": "Arts",
+            "feature": "AI Design Assistant", "tool_name": "AIDA", "quantity": quantity + place,
+        }
+        for place, day in enumerate(days)
+        for course in range(courses)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["aggregate", "quota_counter"])
+def test_a_stock_is_not_added_up_over_its_exports(tmp_path: Path, kind: str) -> None:
+    days = [date(2026, 10, 6), date(2026, 10, 20), date(2026, 11, 24)]
+    file = publish_lide(tmp_path, *make_exports(kind, days, courses=10, quantity=3))
+    for table in ("school", "role", "tool"):
+        sql = f"SELECT person_count, event_count FROM vle_use_by_{table} LIMIT 1"
+        assert ask(file, sql) == [(None, 50)], table  # 10 courses with 5 each, at the newest export
+    months = ask(file, "SELECT month, event_count FROM vle_use_by_month ORDER BY 1")
+    assert months == [(date(2026, 10, 1), 40), (date(2026, 11, 1), 50)]
+    saved = Path(__file__).parents[2] / "sql" / "adhoc" / "vle_use_by_kind.sql"
+    answer = ask(tmp_path / "compliance.duckdb", saved.read_text(encoding="utf-8"))
+    assert answer == [(kind, "AI Design Assistant", 50, 10)]
+
+
+def test_a_course_that_only_an_older_export_holds_still_counts(tmp_path: Path) -> None:
+    old = make_exports("aggregate", [date(2026, 10, 6)], courses=12, quantity=5)
+    new = make_exports("aggregate", [date(2026, 11, 24)], courses=8, quantity=10)
+    file = publish_lide(tmp_path, *old, *new)
+    assert ask(file, "SELECT event_count FROM vle_use_by_tool") == [(100,)]
+
+
+@pytest.mark.parametrize(
+    ("courses", "shown"),
+    [([500], None), ([50] * 7, None), ([50] * 7 + [0] * 20, None), ([50] * 8, 400), ([50] * 8 + [900], None)],
+)
+def test_few_courses_are_withheld_like_few_people(
+    tmp_path: Path, courses: list[int], shown: int | None
+) -> None:
+    rows = [
+        {"record_kind": "aggregate", "course_key": f"c{n}", "school": "Law", "feature": "x", "quantity": q}
+        for n, q in enumerate(courses)
+    ]
+    file = publish_lide(tmp_path, *rows)
+    found = ask(file, "SELECT person_count, event_count, is_suppressed FROM vle_use_by_school")
+    assert set(found) == {(None, shown, shown is None)}  # the total too
+    names = {row[0] for row in ask(file, "SELECT column_name FROM duckdb_columns() WHERE NOT internal")}
+    assert not names & {"contributor_count", "top_one", "top_two"}
+
+
+def test_events_that_one_person_made_are_withheld(tmp_path: Path) -> None:
+    use = {"record_kind": "interaction", "school": "Law", "feature": "x"}
+    rows = [use | {"person_key": f"ps_{n}", "quantity": 1000 if n == 0 else 10} for n in range(20)]
+    found = ask(publish_lide(tmp_path, *rows), "SELECT person_count, event_count FROM vle_use_by_school")
+    assert found == [(20, None), (None, None)]
+
+
+def test_facts_about_few_people_are_not_shown(tmp_path: Path) -> None:
+    use = {"record_kind": "interaction", "feature": "x", "quantity": 9}
+    few = publish_lide(tmp_path, use | {"person_key": "ps_0"}, people=3)
+    facts = dict(ask(few, "SELECT key, value FROM about"))
+    assert facts["people in the directory register"] == "fewer than 8"
+    assert facts["share of VLE people found in the directory, per cent"] == "not shown: too few people"
+    (tmp_path / "more").mkdir()
+    rows = [use | {"person_key": f"ps_{n}"} for n in range(12)]
+    facts = dict(ask(publish_lide(tmp_path / "more", *rows, people=9), "SELECT key, value FROM about"))
+    assert facts["people in the directory register"] == "10"
+    assert facts["share of VLE people found in the directory, per cent"] == "75"
+    (tmp_path / "strict").mkdir()
+    strict = publish_lide(tmp_path / "strict", *rows, people=9, below=20)
+    assert "fewer than 20" in dict(ask(strict, "SELECT key, value FROM about")).values()
 
 
 def test_a_reader_goes_on_undisturbed_while_a_new_file_is_published(published: Path) -> None:

@@ -79,23 +79,69 @@ def test_line_ends_outside_strings_become_spaces_so_that_a_record_is_one_line() 
         {"a": json.dumps({"PromptText": "secret words"})},
         {"a": json.dumps([{"x": json.dumps({"ResponseText": "secret words"})}])},
         {"a": '{"PromptText": "secret words" this is not json'},
+        {"a": 'x {"PromptText":"secret words"}'},
+        {"a": '{"b":1} {"PromptText":"secret words"}'},
+        {"a": "{'PromptText': 'secret words'}"},
+        {"a": 'x {"\\u0050romptText":"secret words"}'},
+        {"a": '{"b":{"PromptText":"secret words"},"b":1}'},
+        {"a": json.dumps({"PromptText": "secret words", "b": "\ud800", "c": 2**70})},
+        {"a": json.dumps(json.dumps({"PromptText": "secret words"}))},
+        {" PromptText": "secret words"},
+        {"\tPromptText\u2003": "secret words"},
+        {"a": [{"\u00a0ResponseText ": "secret words"}]},
+        {"a": json.dumps({"\n PromptText": "secret words"})},
+        {"a": "x " + json.dumps({" PromptText ": "secret words"})},
+        {"isPrompt": True, "PromptText": "secret words"},
     ],
 )
 def test_content_is_cut_wherever_it_hides(record: dict[str, object]) -> None:
-    decoded = DECODER.decode(json.dumps(record | {"Id": "kept"}).encode())
-    assert b"secret" not in decoded.line
-    assert "secret" not in json.dumps(decoded.value)
-    assert decoded.cut >= 1
-    assert decoded.value["Id"] == "kept"
+    for ascii_only in (True, False):
+        decoded = DECODER.decode(json.dumps(record | {"Id": "kept"}, ensure_ascii=ascii_only).encode())
+        assert b"secret" not in decoded.line
+        assert "secret" not in json.dumps(decoded.value)
+        assert decoded.cut >= 1
+        assert decoded.value["Id"] == "kept"
 
 
 def test_an_escaped_key_is_cut_too() -> None:
     assert b"secret" not in DECODER.decode(b'{"\\u0050romptText":"secret"}').line
 
 
-def test_a_word_in_a_value_is_no_content_key() -> None:
-    raw = b'{"note":"the field PromptText is documented"}'
-    assert DECODER.decode(raw).line == raw
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"note":"the field PromptText is documented"}',
+        b'{"note":"the \\"PromptText\\" field: see it"}',
+        b'{"isPrompt":true,"note":"PromptText"}',
+        b'{"a":"{guid} \\\\users\\\\PromptText"}',
+    ],
+)
+def test_a_word_in_a_value_is_no_content_key(raw: bytes) -> None:
+    decoded = DECODER.decode(raw)
+    assert (decoded.line, decoded.cut) == (raw, 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "may_hold"),
+    [
+        (b'x,""PromptText"":""secret""', True),
+        (b"{'prompttext': 'secret'}", True),
+        (b"{PROMPTTEXT=secret}", True),
+        (b'{"\\u0050romptText":"secret"', True),
+        (b'{"\\tPromptText":"secret"', True),
+        ('{"PromptText":"secret"}'.encode("utf-16"), True),
+        (b'{"id":1,"id":2}', False),
+        (b'{"isPromptText":true', False),
+    ],
+)
+def test_of_broken_bytes_the_bare_name_is_enough(raw: bytes, may_hold: bool) -> None:
+    assert DECODER.may_hold_content(raw) is may_hold
+
+
+def test_without_content_keys_nothing_is_cut() -> None:
+    decoder, raw = Decoder(()), b'{"":"x","PromptText":"\\u0041"}'
+    assert decoder.decode(raw).line == raw
+    assert not decoder.may_hold_content(b'{"":')
 
 
 @given(st.dictionaries(st.text(max_size=8), PLAIN, max_size=4))

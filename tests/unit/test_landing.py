@@ -82,13 +82,14 @@ def test_an_empty_window_is_a_package_too(workspace: Workspace) -> None:
 
 
 def test_quarantine_keeps_the_bytes_but_never_what_may_be_content(workspace: Workspace) -> None:
-    package = land_plain(workspace, b'{"id":1,"id":2}', b'{"PromptText":"secret" broken')
+    content = [b'{"PromptText":"secret" broken', b'x,""PromptText"":""secret""', b"{'PromptText':'secret'}"]
+    package = land_plain(workspace, b'{"id":1,"id":2}', *content)
     packed = (package_folder(workspace, package) / QUARANTINE).read_bytes()
     kept = [
         json.loads(line) for line in zstandard.ZstdDecompressor().stream_reader(packed).read().splitlines()
     ]
     assert base64.b64decode(kept[0]["raw_base64"]) == b'{"id":1,"id":2}'
-    assert kept[1].keys() == {"reason", "bytes", "sha256"}
+    assert all(one.keys() == {"reason", "bytes", "sha256"} for one in kept[1:])
 
 
 def test_prompt_text_is_cut_and_counted_before_it_lands(workspace: Workspace) -> None:

@@ -44,8 +44,7 @@ def flip_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_batches_are_joined_in_order(landed: Landed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "SLICE_RECORDS", 50)
+def test_batches_are_joined_in_order(landed: Landed) -> None:
     sealed = parse(landed)
     assert sealed.tables["stg_interaction"]["rows"] == 250
     table = pq.read_table(parsing.check_seal(*landed[:2])["stg_interaction"])
@@ -65,8 +64,7 @@ def test_an_empty_package_has_all_tables(tmp_path: Path) -> None:
     assert len(parsing.check_seal(*empty[:2])) == 8
 
 
-def test_drift_is_counted_over_all_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "SLICE_RECORDS", 50)
+def test_drift_is_counted_over_all_batches(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     package = land(workspace, [copilot_record(record_id=f"r{n}", body={"Novelty": n}) for n in range(250)])
     parse((workspace, package, make_settings(workspace, "[limits]\nbatch_records = 100\n")))
@@ -97,7 +95,7 @@ def test_nothing_is_left_of_a_failed_parse(landed: Landed, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise duckdb.Error("out of memory")
 
-    monkeypatch.setattr(parsing, "_run_family", fail)
+    monkeypatch.setattr(parsing.Parser, "_write_tables", fail)
     with pytest.raises(duckdb.Error):
         parse(landed)
     assert not parsing.is_parsed(workspace, package)

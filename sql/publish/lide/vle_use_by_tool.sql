@@ -1,4 +1,14 @@
--- One row per tool and kind of record; small numbers suppressed, others rounded.
-SELECT coalesce(tool_name, 'not stated') AS tool_name, record_kind,
-    nullif(count(DISTINCT person_key), 0) AS person_count, sum(quantity)::BIGINT AS event_count
-FROM fct_vle_use GROUP BY ALL ORDER BY ALL;
+-- One row per tool and kind of record; small groups suppressed, other numbers rounded.
+WITH newest AS (  -- stock tables are a state on a day, exported again and again: only its newest one counts
+    SELECT * FROM fct_vle_use
+    QUALIFY record_kind NOT IN ('aggregate', 'quota_counter') OR occurred_day = max(occurred_day) OVER (
+        PARTITION BY source, record_kind, person_key, coalesce(course_key, school), term_name, feature, tool_name)
+), part AS (  -- what one contributor made: a person, or where none is known, a course
+    SELECT coalesce(tool_name, 'not stated') AS tool_name, record_kind, person_key,
+        CASE WHEN person_key IS NULL THEN course_key END AS course_key, sum(quantity)::BIGINT AS events
+    FROM newest GROUP BY ALL
+)
+SELECT tool_name, record_kind, nullif(count(person_key) FILTER (events > 0), 0) AS person_count,
+    count(course_key) FILTER (events > 0) AS contributor_count, sum(events)::BIGINT AS event_count,
+    max(events) AS top_one, list_sum(max(events, 2))::BIGINT AS top_two
+FROM part GROUP BY ALL ORDER BY ALL;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genai_audit.cli.session import note, session_of
+from genai_audit.cli.session import note, session_of, tell, visible
 from genai_audit.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def trace(
     session.settings()
     for found in tracing.trace(session.workspace, identifier):
         package = found.package
-        print(f"{found.table} row of record {found.record_id}")
-        print(f"  package   {package.package_id} ({package.source}), number {package.seq} of the chain")
-        print(f"  line      {found.line_no}, sha256 {found.line_sha256}")
-        print(f"  file      records.ndjson.zst, sha256 {found.file_sha256} (checked now)")
-        print(f"  manifest  sha256 {package.sha256}")
+        tell(f"{found.table} row of record {found.record_id}")
+        tell(f"  package   {package.package_id} ({package.source}), number {package.seq} of the chain")
+        tell(f"  line      {found.line_no}, sha256 {found.line_sha256}")
+        tell(f"  file      records.ndjson.zst, sha256 {found.file_sha256} (checked now)")
+        tell(f"  manifest  sha256 {package.sha256}")
         if show_record:
-            print(f"  record    {found.line.decode()}")
+            tell(f"  record    {found.line.decode("utf-8", "backslashreplace")}")
 
 
 def verify(
@@ -84,30 +84,28 @@ def verify(
     ] = None,
 ) -> None:
     """Check the whole chain of packages: valid, INVALID, missing or gap, one by one."""
-    from genai_audit import parsing, verification
-    from genai_audit.landing import packages
+    from genai_audit import parsing, tracing, verification
 
     session = session_of(context)
     session.settings()
     workspace = session.workspace
     verdicts = verification.verify_landing(workspace)
-    chain = packages(workspace)
+    chain = verification.read_chain(workspace)
     if head and head not in {package.sha256 for package in chain}:
         verdicts.append(verification.Verdict("head", "INVALID", "the chain does not contain this head"))
-    for package in chain:
-        if parsing.is_parsed(workspace, package):
-            try:
-                parsing.check_seal(workspace, package)
-            except IntegrityError as error:
-                verdicts.append(verification.Verdict(f"parsed {package.package_id}", "INVALID", str(error)))
+    for package_id, state, detail in tracing.check_parsed(workspace, chain):
+        verdicts.append(verification.Verdict(f"parsed {package_id}", state, detail))
+    waiting = sum(not parsing.is_parsed(workspace, package) for package in chain)
+    if waiting:
+        note(f"{waiting} package(s) have no parsed folder; `genai-audit run` parses what is new.")
     counts: dict[str, int] = {}
     for verdict in verdicts:
         counts[verdict.state] = counts.get(verdict.state, 0) + 1
         if not (quiet and verdict.state == "valid"):
-            print(f"{verdict.state:8} {verdict.subject}" + (f": {verdict.detail}" if verdict.detail else ""))
-    print(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No package yet.")
+            tell(f"{verdict.state:8} {verdict.subject}" + (f": {verdict.detail}" if verdict.detail else ""))
+    tell(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "No package yet.")
     if chain:
-        print(f"Head: {chain[-1].sha256}")
+        tell(f"Head: {chain[-1].sha256}")
     if counts.get("INVALID") or counts.get("missing"):
         raise IntegrityError(
             "The evidence is not whole.",
@@ -135,11 +133,11 @@ def _print(answer: Answer, as_csv: bool, as_json: bool, as_markdown: bool) -> No
         print(json.dumps([dict(zip(answer.columns, row, strict=True)) for row in answer.rows], default=str))
     elif as_csv:
         writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerows([answer.columns, *([_guard(cell) for cell in row] for row in answer.rows)])
+        writer.writerows([map(visible, answer.columns), *([_guard(cell) for cell in row] for row in answer.rows)])
     elif as_markdown:
         cells = [answer.columns, ["---"] * len(answer.columns), *answer.rows]
         for row in cells:
-            print("| " + " | ".join(_word(cell).replace("|", "\\|") for cell in row) + " |")
+            print("| " + " | ".join(visible(cell).replace("|", "\\|") for cell in row) + " |")
     else:
         _print_table(answer)
 
@@ -149,23 +147,17 @@ def _print_table(answer: Answer) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(*answer.columns, show_edge=False)
+    table = Table(*map(visible, answer.columns), show_edge=False)
     for row in answer.rows[:200]:
-        table.add_row(*(_word(cell) for cell in row))
+        table.add_row(*(visible(cell) for cell in row))
     console.print(table, markup=False) if answer.rows else note("No rows.")
     if len(answer.rows) > 200:
         note(f"{len(answer.rows) - 200} more rows: use --csv or --json.")
 
 
-def _word(cell: object) -> str:
-    """A cell as one line of visible characters: log fields are written by strangers."""
-    text = "" if cell is None else str(cell)
-    return "".join(letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in text)
-
-
 def _guard(cell: object) -> str:
     """A spreadsheet must not take a cell for a formula (facts/trust.md §8.3)."""
-    text = "" if cell is None else str(cell)
+    text = visible(cell)
     if isinstance(cell, (int, float)) or not text.lstrip().startswith(
         ("=", "+", "-", "@", "＝", "＋", "－", "＠")
     ):

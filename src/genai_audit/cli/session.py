@@ -108,7 +108,7 @@ class Progress:
             self._bars.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(visible(text), markup=False, highlight=False)
 
     def advance(self, label: str, done: int, total: int) -> None:
         if self._bars:
@@ -134,8 +134,22 @@ def resolve(since: str | None, until: str | None) -> Window:
     return window
 
 
+def visible(value: object) -> str:
+    """One line of visible characters: log fields are written by strangers, and a terminal obeys them."""
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else f"\\u{{{ord(letter):x}}}" for letter in text)
+
+
+def tell(text: str) -> None:
+    """A line of the result, on stdout."""
+    print(visible(text))
+
+
 def note(text: str) -> None:
-    print(text, file=sys.stderr)
+    """A line for people, on stderr."""
+    print(visible(text), file=sys.stderr)
 
 
 def print_error(error: GenaiAuditError) -> None:
@@ -148,15 +162,15 @@ def print_error(error: GenaiAuditError) -> None:
 
 def print_result(result: Result) -> None:
     """What a run came to, in plain words."""
-    print(f"Run {result.run_id}: {result.outcome}.")
-    print(
+    tell(f"Run {result.run_id}: {result.outcome}.")
+    tell(
         f"{result.packages} package(s) landed, {result.records} new record(s), {result.findings} finding(s)."
     )
     checks = ", ".join(f"{count} {status}" for status, count in sorted(result.quality.items()))
-    print(f"Quality: {checks}.")
+    tell(f"Quality: {checks}.")
     for gap in result.gaps[:10]:
-        print(f"Gap: {gap}")
+        tell(f"Gap: {gap}")
     if len(result.gaps) > 10:
-        print(f"And {len(result.gaps) - 10} more gaps: see `genai-audit query coverage_gaps`.")
+        tell(f"And {len(result.gaps) - 10} more gaps: see `genai-audit query coverage_gaps`.")
     for path in result.reports:
-        print(f"Report: {path}")
+        tell(f"Report: {path}")

@@ -9,7 +9,7 @@ tables whose groups do not nest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 
 import polars as pl
@@ -17,6 +17,7 @@ import polars as pl
 from genai_audit.errors import SoftwareError
 
 COUNTS = ("person_count", "event_count")
+READ = (*COUNTS, "contributor_count", "top_one", "top_two")
 TOTAL_LABEL = "All"
 _SEAL = object()
 
@@ -26,8 +27,8 @@ class SafeTable:
     """A table that may be published. Only `disclose` and `add_totals` can make one.
 
     Columns: the dims, `person_count` and `event_count` (Int64, NULL = withheld or not known), `is_suppressed`
-    (a number of this row was withheld) and, after `add_totals`, `is_total`. Rows are in order of the dims, so
-    that their order tells nothing.
+    (a number of this row was withheld) and, after `add_totals`, `is_total`. Rows are in order of the dims
+    (totals last), so that their order tells nothing.
     """
 
     dims: tuple[str, ...]
@@ -50,35 +51,29 @@ def disclose(
     person_count: str = "person_count",
     event_count: str | None = "event_count",
     *,
+    contributor_count: str | None = None,
+    top_events: tuple[str, str] | None = None,
     suppress_below: int = 8,
     round_to: int = 5,
-    show_zero: bool = False,
-    grid: pl.DataFrame | None = None,
-    top_events: tuple[str, str] | None = None,
 ) -> SafeTable:
     """Suppress, round and order the cells of `frame`: one row a combination of `dims`, exact counts in.
 
-    A cell is withheld when its persons are fewer than `suppress_below` (a zero too, unless `show_zero`: in a
-    small unit a zero is a statement about each of its members), or its events are. Where persons are not
-    known (NULL: the source hands over aggregates), the events are the count to protect. Other counts are
-    rounded half up to a multiple of `round_to`, and never shown below `suppress_below`.
+    A cell is withheld when its persons are fewer than `suppress_below` (a zero too: in a small unit it is a
+    statement about each of its members), or its events are. Other counts are rounded half up to a multiple
+    of `round_to`, and never shown below `suppress_below`. A suppressed row says that there was such a cell.
 
-    `grid`: all combinations that could occur, as columns `dims`; those that `frame` lacks are zeros. Without
-    it, the presence of a suppressed row says that there was at least one.
-    `top_events`: columns with the events of the first, and of the first two persons of a cell; the events are
-    withheld when one person holds more than half or two hold more than three quarters.
+    `contributor_count`: a column that protects cells whose persons are not known (NULL: the source hands over
+    aggregates), with the number of whatever comes nearest to persons, such as courses; never published.
+    Where that is not known either, the cell is withheld: many events can be one person's.
+    `top_events`: columns with the events of the first, and of the first two contributors of a cell; the
+    events are withheld when one holds more than half or two hold more than three quarters.
     Raises SoftwareError when a column is missing, a count is negative or no integer, or a cell occurs twice.
     """
-    cells = _read_cells(frame, dims, person_count, event_count, top_events)
-    if grid is not None:
-        absent = grid.select(dims).unique().join(cells, on=list(dims), how="anti", nulls_equal=True)
-        zeros = absent.with_columns(pl.lit(0, pl.Int64).alias(name) for name in COUNTS)
-        cells = pl.concat([cells, zeros], how="diagonal")
-    persons, events = pl.col("person_count"), pl.col("event_count")
-    protected = pl.coalesce(persons, events)
+    sources = (person_count, event_count, contributor_count, *(top_events or (None, None)))
+    cells = _read_cells(frame, dims, dict(zip(READ, sources, strict=True)))
+    events = pl.col("event_count")
+    protected = pl.coalesce("person_count", "contributor_count")
     is_open = (protected >= suppress_below) & (events.is_null() | (events >= suppress_below))
-    if show_zero:
-        is_open |= (protected == 0) & (events.fill_null(0) == 0)
     is_open = is_open.fill_null(False)
     is_led = ((2 * pl.col("top_one") > events) | (4 * pl.col("top_two") > 3 * events)).fill_null(False)
     rounded = {name: _round_count(name, suppress_below, round_to) for name in COUNTS}
@@ -91,11 +86,12 @@ def disclose(
 
 
 def add_totals(table: SafeTable, over: Sequence[str]) -> SafeTable:
-    """Append one row for each group of the dims left, summed **over** the named ones from published cells.
+    """Append a row for each group of the dims left: shown events summed **over** the named ones.
 
     In a total row those dims read "All" (text) or NULL (other types) and `is_total` is true; it is suppressed
-    when every cell of it is. It counts persons once a cell, so it is no number of distinct persons, and it is
-    short by what is withheld. Call it again for other groups: totals are never summed into totals.
+    when every cell of it is, and short by what is withheld. Its persons are NULL: one person can be in
+    several cells, so they can't be added. Call it again for other groups: totals are never summed into
+    totals.
     """
     unknown = [name for name in over if name not in table.dims]
     if unknown or not over:
@@ -105,24 +101,23 @@ def add_totals(table: SafeTable, over: Sequence[str]) -> SafeTable:
         frame = frame.with_columns(pl.lit(False).alias("is_total"))
     cells = frame.filter(~pl.col("is_total"))
     kept = [name for name in table.dims if name not in over]
-    labels = [_label_total(cells, name) for name in over]
-    sums = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in COUNTS]
-    measures = [*sums, pl.col("is_suppressed").all()]
+    labels = [
+        pl.lit(TOTAL_LABEL if cells.schema[name] == pl.String else None, cells.schema[name]).alias(name)
+        for name in over
+    ]
+    events = pl.col("event_count")
+    measures = [pl.when(events.count() > 0).then(events.sum()), pl.col("is_suppressed").all()]
     grouped = cells.group_by(kept).agg(measures) if kept else cells.select(measures)
-    totals = grouped.with_columns(*labels, pl.lit(True).alias("is_total"))
+    no_persons = pl.lit(None, pl.Int64).alias("person_count")
+    totals = grouped.with_columns(*labels, no_persons, pl.lit(True).alias("is_total"))
     summed = pl.concat([frame, totals.select(frame.columns)])
     if summed.select(*table.dims, "is_total").is_duplicated().any():
         raise SoftwareError("These totals are already in the table.", where=", ".join(over))
     return _seal(summed, table.dims, ("is_total",))
 
 
-def _read_cells(
-    frame: pl.DataFrame, dims: Sequence[str], person_count: str, event_count: str | None,
-    top_events: tuple[str, str] | None,
-) -> pl.DataFrame:  # fmt: skip
-    """The dims, `person_count`, `event_count`, `top_one`, `top_two` as Int64; nothing else of the frame."""
-    names = dict(zip(("person_count", "event_count", "top_one", "top_two"),
-                     (person_count, event_count, *(top_events or (None, None))), strict=True))  # fmt: skip
+def _read_cells(frame: pl.DataFrame, dims: Sequence[str], names: Mapping[str, str | None]) -> pl.DataFrame:
+    """The dims, and each name of READ as Int64 from the column given for it; nothing else of the frame."""
     missing = [name for name in (*dims, *filter(None, names.values())) if name not in frame.columns]
     if missing or not dims:
         raise SoftwareError(f"Columns to publish are missing: {missing}.", where=", ".join(frame.columns))
@@ -146,14 +141,7 @@ def _round_count(name: str, suppress_below: int, round_to: int) -> pl.Expr:
     """Half up to a multiple of `round_to`; at least the first multiple that isn't below the threshold."""
     lowest = -(-suppress_below // round_to) * round_to
     rounded = (2 * pl.col(name) + round_to) // (2 * round_to) * round_to
-    return pl.when(pl.col(name) == 0).then(0).otherwise(rounded.clip(lower_bound=lowest))
-
-
-def _label_total(cells: pl.DataFrame, name: str) -> pl.Expr:
-    dtype = cells.schema[name]
-    if dtype == pl.String and TOTAL_LABEL in cells[name]:
-        raise SoftwareError(f"A cell is already called '{TOTAL_LABEL}'.", where=name)
-    return pl.lit(TOTAL_LABEL if dtype == pl.String else None, dtype).alias(name)
+    return rounded.clip(lower_bound=lowest)
 
 
 def _seal(frame: pl.DataFrame, dims: tuple[str, ...], extra: tuple[str, ...]) -> SafeTable:

@@ -30,8 +30,8 @@ Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class TimeRule(Section):
-    """`formats`, tried in order: iso, unix (seconds), file_date, or a strptime pattern. `zone`: of times that
-    name none; in the doubled hour of October the first of both is meant."""
+    """`formats`, tried in order: iso, unix (seconds), file_date (the day in the file's name), or a strptime
+    pattern. `zone`: of times that name none; in the doubled hour of October the first of both is meant."""
 
     formats: Names
     zone: str = "UTC"

@@ -17,6 +17,7 @@ FIELDS: tuple[FieldName, ...] = (
     "base_quantity",
 )  # fmt: skip
 NUMBERS = ("quantity", "base_quantity")
+EVENTS = ("artefact", "interaction")  # each row is one of its own; the other kinds are states
 KNOWN_VALUES = 10_000  # remembered translations
 YEARS = range(2000, 2100)
 
@@ -37,6 +38,7 @@ class RowMapper:
         self._zone = ZoneInfo(rules.time.zone)
         self._required = [field for field in rules.required if field in bound]
         self._known: dict[tuple[FieldName, str], str] = {}
+        self._times_seen: dict[str, int] = {}
 
     def pick(self, cells: list[str]) -> dict[FieldName, str]:
         """The mapped cells of a row; nothing else is looked at from here on."""
@@ -77,6 +79,17 @@ class RowMapper:
                 built[field] = _read_whole_number(value) if field in NUMBERS else value
         return {"record_id": self._make_id(row, built), **built, "map": self._name}
 
+    def number_repeat(self, row: dict[FieldName, str], record: dict[str, str]) -> dict[str, str]:
+        """Keep equal events apart that have no id of their own: the second of one file gets another id.
+
+        Call it once a row, in order: the same file then gives the same ids again. Two equal rows of a state
+        (a course that is listed twice) stay one record.
+        """
+        if self._find_event(row) or record["record_kind"] not in EVENTS:
+            return record
+        times = self._times_seen[record["record_id"]] = self._times_seen.get(record["record_id"], 0) + 1
+        return record | {"record_id": self._hash(record["record_id"], str(times))} if times > 1 else record
+
     def set_aside(self, row: dict[FieldName, str], problem: str) -> dict[str, str]:
         """A row for the quarantine: the mapped cells as they are, and no id."""
         return {"problem": problem} | dict(row.items()) | {"map": self._name}
@@ -94,8 +107,13 @@ class RowMapper:
         return known
 
     def _make_id(self, row: dict[FieldName, str], built: dict[str, str]) -> str:
-        event = row.get("event", "") if "event" in self._rules.record_id else ""
-        parts = [event] if event else [built.get(field, "") for field in self._rules.record_id]
+        event = self._find_event(row)
+        return self._hash(*([event] if event else [built.get(field, "") for field in self._rules.record_id]))
+
+    def _find_event(self, row: dict[FieldName, str]) -> str:
+        return row.get("event", "") if "event" in self._rules.record_id else ""
+
+    def _hash(self, *parts: str) -> str:
         # Lengths keep ("ab", "c") and ("a", "bc") apart; the map's name keeps two systems apart.
         text = "".join(f"{len(part)}:{part}" for part in (self._name, *parts))
         return "vle-" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
@@ -121,10 +139,10 @@ class RowMapper:
 
 
 def _read_whole_number(text: str) -> str:
-    plain = re.sub(r"[,\s]", "", text)
-    if not re.fullmatch(r"\d{1,15}(\.0*)?", plain):
+    """1200, 1200.0, and 1,200 or 1 200 in groups of three; 1,5 is no whole number, and not 15."""
+    if not re.fullmatch(r"(\d{1,15}|\d{1,3}(,\d{3}){1,4}|\d{1,3}(\s\d{3}){1,4})(\.0*)?", text):
         raise UnreadableRowError("not_a_number")
-    return str(int(plain.split(".")[0]))
+    return str(int(re.sub(r"[,\s]", "", text.split(".")[0])))
 
 
 def _repair(text: str) -> str:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -57,21 +56,23 @@ def identify(record: dict[str, Any]) -> RecordIdentity:
 
 def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     """Canonical records in pages of 2,000; `kind` is the name of a map. The file is read once before, and
-    refused whole (BadDataError) when it lacks a required column, has rows of different widths, mixes record
-    kinds, or has more than one row in a hundred (and at least two) that can't be read."""
+    refused whole (BadDataError) when it lacks a required column or the day that it needs, has rows of
+    different widths, mixes record kinds, or has more than one row in a hundred (and at least two) that can't
+    be read."""
     rules = maps.find_map(kind, context.state_dir.parent.parent / "registers" / "vle_maps")
     table = open_table(path, rules.unpack)
     check_header(path, kind, rules, table.header)
     bound = maps.bind_columns(rules, table.header)
-    file_day, origin = find_file_day(path, rules)
-    mapper = RowMapper(kind, rules, bound, file_day)
+    mapper = RowMapper(kind, rules, bound, find_file_day(path, rules))
     wanted = set(bound.values())
     check = check_rows(table, mapper, wanted)
     check.damage.judge(path, "A time, a number or a required value", ADVICE)
     if len(check.record_kinds) > 1:
         what = f"The file mixes record kinds that must not be added together: {sorted(check.record_kinds)}."
         raise BadDataError(what, where=path.name, next_step="Export one file for each record kind.")
-    facts = _describe(table, check) | ({"occurred_at_from": origin} if origin else {})
+    facts = _describe(table, check)
+    if "file_date" in rules.time.formats:
+        facts["occurred_at_from"] = "date in the file name"
     return _read_pages(table, mapper, wanted, facts)
 
 
@@ -90,18 +91,22 @@ def check_header(path: Path, kind: str, rules: VleMap, header: Sequence[str]) ->
         raise BadDataError(what, where=path.name, next_step="Export each column once, or rename one.")
 
 
-def find_file_day(path: Path, rules: VleMap) -> tuple[date, str]:
-    """The day of a table without dates, and where it came from; no words when the map doesn't need it."""
+def find_file_day(path: Path, rules: VleMap) -> date:
+    """The day of a table without dates: the one in the file's name, never that of its copying.
+
+    `date.min` when the map doesn't need it. BadDataError when there is none, or no such day.
+    """
     if "file_date" not in rules.time.formats:
-        return date.min, ""
+        return date.min
     named = re.search(r"(?<!\d)(20\d\d-\d\d-\d\d)(?!\d)", path.name)
     try:
-        if named:
-            return date.fromisoformat(named[1]), "date in the file name"
+        return date.fromisoformat(named[1] if named else "")
     except ValueError:
-        pass
-    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return written.astimezone(ZoneInfo(rules.time.zone)).date(), "day the file was written"
+        raise BadDataError(
+            "This table holds no date, and the file's name gives no day.",
+            where=path.name,
+            next_step="Put the day of the export into the file name, like courses_2026-11-24.csv.",
+        ) from None
 
 
 def check_rows(table: Table, mapper: RowMapper, wanted: set[int]) -> Check:
@@ -131,7 +136,7 @@ def _read_pages(
     for _, cells in table.rows(wanted):
         if any(cells) and mapper.is_kept(row := mapper.pick(table.unpack(cells))):
             try:
-                page.append(orjson.dumps(mapper.build(row)))
+                page.append(orjson.dumps(mapper.number_repeat(row, mapper.build(row))))
             except UnreadableRowError as error:
                 page.append(orjson.dumps(mapper.set_aside(row, error.problem)))
         if len(page) == PAGE_RECORDS:
