@@ -9,7 +9,9 @@ RECORDS ?= 1000000
 
 .PHONY: demo test test-slow lint bench clean
 
+# A fresh workspace each time: the pretend university ends yesterday, so that of another day is another one.
 demo: $(STAMP)
+	rm -rf workspace-demo
 	$(BIN)/genai-audit --workspace workspace-demo demo
 
 test: lint

@@ -136,7 +136,7 @@ def import_files(run: Run, files: Iterable[Path], kind: str | None = None) -> No
     landing = Landing(run.workspace, run.settings, run.run_id)
     for file in files:
         source_id, found = recognise(file, kind)
-        run.landed.extend(_import_file(run, landing, source_id, found, file))
+        _import_file(run, landing, source_id, found, file)
 
 
 def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
@@ -160,23 +160,22 @@ def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
     )
 
 
-def _import_file(run: Run, landing: Landing, source_id: str, kind: str, file: Path) -> list[Package]:
+def _import_file(run: Run, landing: Landing, source_id: str, kind: str, file: Path) -> None:
     source = find_source(source_id)
     assert source.read is not None
-    closed = []
+    first = len(run.landed)
     writer = landing.open_package(source_id, source, None)
     try:
         for page in source.read(file, kind, run.context(source_id)):
             if writer.accepted >= run.settings.limits.package_records:
-                closed.append(writer.close())
+                run.landed.append(writer.close())
                 writer = landing.open_package(source_id, source, None)
             writer.add(page)
-        closed.append(writer.close())
+        run.landed.append(writer.close())
     except BaseException:
         writer.discard()
         raise
-    run.say(f"{source_id} ({kind}): {sum(p.counts['accepted'] for p in closed)} records")
-    return closed
+    run.say(f"{source_id} ({kind}): {sum(p.counts['accepted'] for p in run.landed[first:])} records")
 
 
 def find_source(source_id: str) -> registry.Source:
@@ -196,6 +195,12 @@ def describe_plan(
     lines = []
     for source_id in source_ids or settings.sources.enabled:
         source = find_source(source_id)
+        if source.pull is None:
+            lines.append(f"{source_id}: read from files, not pulled (use `genai-audit import FILE`)")
+            continue
+        if not run.is_configured(source_id):
+            lines.append(f"{source_id}: not configured, nothing to pull (see [tenant] in genai-audit.toml)")
+            continue
         windows = plan_windows(run, window) if window else due_windows(run, source_id)
         span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
         lines.append(f"{source_id}: {len(windows)} window(s), {span}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,11 +169,14 @@ def _check_clock(settings: Settings) -> Finding:
     """Compare with the Date header of the sign-in service: a token is refused when clocks differ."""
     import httpx
 
+    from genai_audit.sources._trust import make_trust
+
     tenant = settings.tenant
-    trust = ssl.create_default_context(cafile=tenant.ca_bundle)
     address = f"{tenant.authority_url}/{tenant.tenant_id}/v2.0/.well-known/openid-configuration"
     try:
-        stated = httpx.get(address, verify=trust, timeout=10).headers["Date"]
+        stated = httpx.get(address, verify=make_trust(tenant), timeout=10).headers["Date"]
+    except GenaiAuditError as error:
+        return Finding("fix", "clock", f"{error.what} {error.next_step}")
     except (httpx.HTTPError, KeyError):
         return Finding("note", "clock", "the sign-in service did not say its time")
     skew = abs((parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())

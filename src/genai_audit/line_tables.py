@@ -25,8 +25,8 @@ def read_line_tables(path: Path, most_lines: int, buffer_bytes: int = BUFFER_BYT
     """Tables line(line_no INTEGER from 1, line VARCHAR) in order; at least one, perhaps an empty one.
 
     A table is good until the next is asked for. Lines keep their line end, which is white space to JSON;
-    landing has proven that they are UTF-8. Raises BadDataError for a line that is longer than the buffer or has
-    no end.
+    landing has proven that they are UTF-8. Raises BadDataError for a line that is longer than the buffer, or
+    has no end.
     """
     buffer = bytearray(buffer_bytes)
     first, filled, is_done = 1, 0, False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,7 +155,12 @@ def _period(run: Run) -> Window | None:
     return Window(min(starts), max(ends)) if starts else None
 
 
-def record_failure(run: Run, error: GenaiAuditError) -> None:
-    """Write a run down that ended early, so that operations see it."""
-    if not isinstance(error, QualityGateError):
-        run.write_down("failed", [])
+def record_failure(run: Run, error: BaseException) -> None:
+    """Write a run down that ended early, so that operations see it: how it ended and its counts, no more."""
+    if isinstance(error, QualityGateError):
+        return  # written down already, with the results
+    # DuckDB makes an error of its own of Ctrl-C.
+    is_expected = isinstance(error, GenaiAuditError)
+    is_stopped = isinstance(error, KeyboardInterrupt) or "interrupted" in str(error).lower()
+    with suppress(GenaiAuditError, OSError):  # a full disk must not hide what happened first
+        run.write_down("interrupted" if is_stopped and not is_expected else "failed", [])

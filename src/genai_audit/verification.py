@@ -17,6 +17,7 @@ from genai_audit.workspace import Workspace
 
 Found = tuple[Path, Package]  # the folder that a manifest lies in, and what it says
 
+
 @dataclass(frozen=True)
 class Verdict:
     """What `verify` says of one package: valid, INVALID, missing or gap."""
@@ -112,9 +113,7 @@ def _head_faults(workspace: Workspace, chain: list[Package]) -> list[Verdict]:
 def _strangers(workspace: Workspace) -> list[Verdict]:
     found = {path for path in workspace.landing.glob("*/*") if path.suffix != ".part"}
     detail = "lies in landing without a manifest"
-    return [
-        Verdict(path.name, "INVALID", detail) for path in sorted(found) if not (path / MANIFEST).exists()
-    ]
+    return [Verdict(path.name, "INVALID", detail) for path in sorted(found) if not (path / MANIFEST).exists()]
 
 
 def _gaps(chain: list[Package]) -> list[Verdict]:

@@ -71,6 +71,7 @@ class Warehouse:
         self.connection = duckdb.connect(str(file), config=_config(memory_mb, threads, tmp))
         self.sql = shipped("sql")
         self.connection.execute("SET TimeZone = 'UTC'")
+        self.connection.execute("SET checkpoint_threshold = '1GB'")  # once, at the end of a build
         for name in ("macros.sql", "staging.sql"):
             self.connection.execute((self.sql / name).read_text(encoding="utf-8"))
 

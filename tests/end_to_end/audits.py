@@ -28,7 +28,7 @@ from genai_audit.settings import load_settings
 from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace
 
-PATIENCE = 240  # seconds that one command may take on a busy machine
+PATIENCE = 600  # seconds that one command may take on a busy machine
 QUICK = """
 [m365_audit]
 poll_seconds = 0.02
@@ -131,7 +131,7 @@ def ask_state(tenant: dict[str, Any]) -> dict[str, Any]:
 # Processes that end early
 
 
-def wait_until(is_reached: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> bool:
+def wait_until(is_reached: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> bool:
     """Look every 2 ms; False when the process ended first."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from end_to_end.audits import QUICK, Audit, is_refused, landed_ids, loaded_ids, make_store, read_coverage
+from genai_audit.calendars import format_instant, start_of_uk_day, uk_day
 from genai_audit.demo.tenant import Faults, PretendTenant
 from genai_audit.landing import packages
 
@@ -65,14 +66,19 @@ def expected_hits(faults: Faults) -> set[str]:
 
 
 def fail_pull(
-    tmp_path: Path, make_audit: MakeAudit, faults: Faults, since: str = SINCE, **tenant: Any
+    tmp_path: Path,
+    make_audit: MakeAudit,
+    faults: Faults,
+    since: str = SINCE,
+    until: str = UNTIL,
+    **tenant: Any,
 ) -> tuple[Audit, str]:
     """A pull that can't work: exit 69 with all three sentences. Gives the audit and what was said."""
     store = make_store(DAY, DAYS, 20)
     with PretendTenant(store, faults=faults, workdir=tmp_path / "tenant", **tenant) as pretend:
         hurried = QUICK.replace("deadline_minutes = 2.0", "deadline_minutes = 0.02")
         audit = make_audit(tmp_path, pretend.as_toml(), hurried)
-        done = audit.run("pull", "--since", since, "--until", UNTIL)
+        done = audit.run("pull", "--since", since, "--until", until)
     assert is_refused(done, 69), done
     return audit, done.stderr
 
@@ -80,7 +86,7 @@ def fail_pull(
 @pytest.mark.parametrize(
     ("faults", "tenant", "said", "reason"),
     [
-        (Faults(query_stuck=True), {}, "Out of time", "the audit query is still running"),
+        (Faults(query_stuck=True), {}, "Out of time", "Out of time"),
         (Faults(forbidden=True), {}, "AuditLogsQuery.Read.All", "may not use"),
         (Faults(), {"roles": ("Directory.Read.All",)}, "AuditLogsQuery.Read.All", "may not use"),
         (Faults(query_failed=100), {}, "failed", "query failed"),
@@ -105,8 +111,10 @@ def test_a_source_that_gives_nothing_is_named_in_coverage(
 
 def test_what_failed_is_owed_however_far_back_it_lies(tmp_path: Path, make_audit: MakeAudit) -> None:
     """A plain `run` asks for the newest days again; the windows that failed before them are due as well."""
-    audit, _ = fail_pull(tmp_path, make_audit, Faults(forbidden=True), since="2026-01-19")
-    assert "2026-01-19T00:00:00Z to" in audit.must("pull", "--dry-run")
+    today = uk_day(datetime.now(UTC))
+    first, last = today - timedelta(days=40), today - timedelta(days=20)
+    audit, _ = fail_pull(tmp_path, make_audit, Faults(forbidden=True), since=str(first), until=str(last))
+    assert f"{format_instant(start_of_uk_day(first))} to" in audit.must("pull", "--dry-run")
 
 
 def test_a_capped_minute_is_partly_collected(tmp_path: Path, make_audit: MakeAudit) -> None:

@@ -35,6 +35,7 @@ START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - t
 TRUTH = sorted(f"r-{number}" for number in range(DAYS * PER_DAY))
 SETTINGS = QUICK + "window_hours = 6\nfirst_pull_days = 6\npage_size = 50\n"
 WINDOWS = 4 * DAYS  # at least
+QUERY_STATE = f"state/m365_audit/{'?' * 32}.json"
 MakeAudit = Callable[..., Audit]
 Reached = Callable[[Workspace], Callable[[], bool]]
 
@@ -75,7 +76,7 @@ def during_check(workspace: Workspace) -> Callable[[], bool]:
 
 
 STAGES: dict[str, Reached] = {
-    "first query announced": exists("state/m365_audit/*.json"),
+    "first query announced": exists(QUERY_STATE),
     "first package begun": exists("landing/*/*.part"),
     "first package sealed": at_least(1, "landing/*/*/manifest.json"),
     "half of the packages sealed": at_least(WINDOWS // 2, "landing/*/*/manifest.json"),
@@ -133,7 +134,7 @@ def test_a_killed_pull_names_its_gaps_and_resumes_its_queries(
     audit = make_audit(tmp_path, tenant["toml"], SETTINGS)
     window = ("--since", str(START.date()), "--until", str((START + timedelta(days=DAYS - 1)).date()))
     kill_at(audit, "half of the packages sealed", "pull", *window)
-    asked = [json.loads(path.read_bytes()) for path in audit.workspace.state.glob("m365_audit/*.json")]
+    asked = [json.loads(path.read_bytes()) for path in audit.root.glob(QUERY_STATE)]
     open_queries = {entry["query_id"] for one in asked for entry in one["entries"].values()} - {""}
     audit.must("verify", "--quiet")
 

@@ -190,7 +190,7 @@ def test_totals_come_last_and_add_no_people(pages: dict[str, str]) -> None:
         ["staff", "15", "90"], ["All", "not added up", "90"]
     ]  # fmt: skip
     assert page.table("Interactions by role").rows[-1] == ["All", "suppressed", "suppressed"]
-    assert "1 of 26 published groups" not in page.words  # totals are no groups
+    assert "3 of 26 published groups are suppressed" in page.words  # totals are no groups
 
 
 def test_the_days_are_all_that_is_landed_and_are_said_to_be(pages: dict[str, str]) -> None:

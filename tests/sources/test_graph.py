@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from genai_audit.demo.tenant import Faults, PretendTenant
+from genai_audit.doctor import _check_clock
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.settings import M365AuditSettings, Settings
 from genai_audit.sources import _graph
@@ -100,7 +101,14 @@ def test_nobody_there_is_said_in_one_sentence(tmp_path: Path) -> None:
         ({"client_id": "7e57ab1e-0000-4000-8000-00000000dead"}, "AADSTS700016"),
         ({"tenant_id": "7e57ab1e-0000-4000-8000-00000000dead"}, "refused the sign-in"),
         ({"tenant_id": ""}, "missing or malformed"),
-        ({"client_secret_path": None}, "names no file"),
+        ({"client_secret_path": None}, "client_secret_path names no file"),
+        ({"client_secret_path": Path("no-such-file")}, "client_secret_path names no file"),
+        (
+            {"credential": "certificate", "certificate_path": Path("no-such-file")},
+            "certificate_path names no",
+        ),
+        ({"ca_bundle": Path("no-such-file")}, "ca_bundle names no file"),
+        ({"ca_bundle": Path(__file__)}, "ca_bundle names no file"),
         ({"graph_url": "http://127.0.0.1:1"}, "must be https"),
         ({"graph_url": "https://127.0.0.1/v1.0"}, "without a path"),
     ],
@@ -114,6 +122,17 @@ def test_wrong_settings_are_a_configuration_error(
     ):
         read_token_roles(settings_for(tenant, **changes))
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("bundle", [Path("no-such-file"), Path(__file__)])
+def test_a_bundle_that_is_none_is_named_wherever_it_is_used(tmp_path: Path, bundle: Path) -> None:
+    with PretendTenant([], workdir=tmp_path) as tenant:
+        settings = settings_for(tenant, ca_bundle=bundle)
+        for ask in (lambda: check_reachability(settings, PERMISSION), lambda: read_token_roles(settings)):
+            with pytest.raises(ConfigurationError, match=r"tenant\.ca_bundle"):
+                ask()
+        finding = _check_clock(settings)
+    assert (finding.state, "tenant.ca_bundle" in finding.text) == ("fix", True)
 
 
 def test_a_wrong_secret_names_entras_code_and_not_the_secret(tmp_path: Path) -> None:

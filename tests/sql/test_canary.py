@@ -22,37 +22,79 @@ CANARIES = (
     f"https://x-my.sharepoint.example/personal/{NAME}_%d/exam.docx",
 )
 LABEL = "4c0e7a11-52d3-4b8f-a6e1-93b7d5f0c2a8"
-RULES = [{"RuleId": LABEL, "RuleName": "r", "Severity": "High", "RuleMode": "Enforce", "Actions": ["BlockAccess"]}]  # fmt: skip
+RULES = [
+    {"RuleId": LABEL, "RuleName": "r", "Severity": "High", "RuleMode": "Enforce", "Actions": ["BlockAccess"]}
+]
 POLICIES = [
     {"PolicyId": "p", "PolicyName": "Financial data", "Rules": RULES},
     {
         "PolicyType": 1,
         "PolicyOutcomes": ["Changed"],
         "AuditLog": json.dumps({"PolicyDetails": [{"PolicyId": "p", "Rules": RULES}]}),
-    },  # fmt: skip
+    },
 ]
 AGENT = {"AgentId": "a", "AgentName": "n", "AgentPlatform": "p", "AgentVersion": "1", "AppIdentity": "w.g.a"}
 EVENT = AGENT | {
-    "AppHost": "Word", "ThreadId": "t", "ConversationId": "c", "LicenseType": "Premium",
-    "DLPEvaluationDeferred": "1", "TargetAgentName": "n", "Contexts": [{"Id": "i", "Type": "docx"}],
+    "AppHost": "Word",
+    "ThreadId": "t",
+    "ConversationId": "c",
+    "LicenseType": "Premium",
+    "DLPEvaluationDeferred": "1",
+    "TargetAgentName": "n",
+    "Contexts": [{"Id": "i", "Type": "docx"}],
     "Messages": [{"Id": "1", "isPrompt": True, "JailbreakDetected": False}],
     "AISystemPlugin": [{"Id": "BingWebSearch", "Name": "n"}],
     "ModelTransparencyDetails": [{"ModelName": "m", "ModelProviderName": "q"}],
-    "AccessedResources": [{"Id": "i", "Name": "n", "listItemUniqueId": "u", "SiteUrl": "https://x.example/a.docx",
-                           "Type": "docx", "SensitivityLabelId": LABEL, "Action": "Read", "Status": "success",
-                           "PolicyDetails": POLICIES}],
-}  # fmt: skip
-COMMON = {"Id": "", "RecordType": "261", "CreationTime": "2026-07-01T10:00:00", "Operation": "CopilotInteraction",
-          "OrganizationId": "o", "UserType": "0", "UserKey": "k", "Workload": "Copilot", "ResultStatus": "s",
-          "ObjectId": "o", "UserId": "u@x.example", "ClientIP": "c", "ClientRegion": "GB",
-          "Scope": "s", "LicenseType": "l"}  # fmt: skip
+    "AccessedResources": [
+        {
+            "Id": "i",
+            "Name": "n",
+            "listItemUniqueId": "u",
+            "SiteUrl": "https://x.example/a.docx",
+            "Type": "docx",
+            "SensitivityLabelId": LABEL,
+            "Action": "Read",
+            "Status": "success",
+            "PolicyDetails": POLICIES,
+        }
+    ],
+}
+COMMON = {
+    "Id": "",
+    "RecordType": "261",
+    "CreationTime": "2026-07-01T10:00:00",
+    "Operation": "CopilotInteraction",
+    "OrganizationId": "o",
+    "UserType": "0",
+    "UserKey": "k",
+    "Workload": "Copilot",
+    "ResultStatus": "s",
+    "ObjectId": "o",
+    "UserId": "u@x.example",
+    "ClientIP": "c",
+    "ClientRegion": "GB",
+    "Scope": "s",
+    "LicenseType": "l",
+}
 DLP = COMMON | {
-    "Operation": "DLPRuleMatch", "IncidentId": "i", "PolicyDetails": POLICIES, "EnforcementMode": "4",
-    "SharePointMetaData": {"From": "u", "FileName": "f"}, "ExchangeMetaData": {"From": "u", "Subject": "s"},
-    "EndpointMetaData": {"EnforcementMode": "4", "TargetUrl": "https://x.example/", "TargetDomain": "x.example"},
-    "TargetDomain": "x.example", "TargetUrl": "https://x.example/", "TargetFilePath": "f", "Application": "a",
-    "DeviceName": "d", "PolicyMatchInfo": {"PolicyName": "p", "RuleName": "r"},
-}  # fmt: skip
+    "Operation": "DLPRuleMatch",
+    "IncidentId": "i",
+    "PolicyDetails": POLICIES,
+    "EnforcementMode": "4",
+    "SharePointMetaData": {"From": "u", "FileName": "f"},
+    "ExchangeMetaData": {"From": "u", "Subject": "s"},
+    "EndpointMetaData": {
+        "EnforcementMode": "4",
+        "TargetUrl": "https://x.example/",
+        "TargetDomain": "x.example",
+    },
+    "TargetDomain": "x.example",
+    "TargetUrl": "https://x.example/",
+    "TargetFilePath": "f",
+    "Application": "a",
+    "DeviceName": "d",
+    "PolicyMatchInfo": {"PolicyName": "p", "RuleName": "r"},
+}
 MARK = {
     "SensitivityLabelId": LABEL,
     "OldSensitivityLabelId": LABEL,
@@ -60,33 +102,50 @@ MARK = {
     "ActionSource": "1",
 }
 LABELLED = COMMON | {
-    "Operation": "SensitivityLabelApplied", "SensitivityLabelEventData": MARK, "SensitivityLabelId": LABEL,
-    "SourceLabel": LABEL, "DestinationLabel": LABEL, "LabelId": LABEL, "ApplicationMode": "Standard",
-    "Common": {"ApplicationName": "Word", "DeviceName": "d"}, "ItemName": "i", "Sender": "s",
-}  # fmt: skip
-TEMPLATES = {
+    "Operation": "SensitivityLabelApplied",
+    "SensitivityLabelEventData": MARK,
+    "SensitivityLabelId": LABEL,
+    "SourceLabel": LABEL,
+    "DestinationLabel": LABEL,
+    "LabelId": LABEL,
+    "ApplicationMode": "Standard",
+    "Common": {"ApplicationName": "Word", "DeviceName": "d"},
+    "ItemName": "i",
+    "Sender": "s",
+}
+TEMPLATES: dict[float, dict[str, Any]] = {
     261: COMMON | AGENT | {"CopilotEventData": EVENT},
     284: COMMON | {"CopilotEventData": EVENT, "AppIdentity": {"DisplayName": "d", "AppId": "a"}},
     11: DLP,
     63: {key: value for key, value in DLP.items() if key != "PolicyDetails"},
     63.5: {
         key: value for key, value in DLP.items() if key not in ("PolicyDetails", "TargetUrl", "TargetDomain")
-    },  # fmt: skip
+    },
     83: LABELLED,
     84: {key: value for key, value in LABELLED.items() if key != "Common"},
     325: COMMON | AGENT | {"Property": "p", "OldValue": "o", "NewValue": "n"},
     326: {key: value for key, value in (COMMON | AGENT).items() if key != "ObjectId"},
 }
+OUTER = ("auditLogRecordType", "operation", "userId", "userType", "service", "objectId", "userPrincipalName")
+# Columns that hold words of a service.
 SAFE = {
     "stg_m365_event": ["operation", "workload"],
-    "stg_interaction": ["operation", "app_host", "app_identity", "agent_id", "agent_platform", "client_region",
-                        "license_type", "model_name"],
+    "stg_interaction": [
+        "operation",
+        "app_host",
+        "app_identity",
+        "agent_id",
+        "agent_platform",
+        "client_region",
+        "license_type",
+        "model_name",
+    ],
     "stg_resource_access": ["app_host", "resource_type", "action", "access_status"],
     "stg_dlp_event": ["operation", "policy_name", "rule_name", "severity", "rule_mode"],
     "stg_label_event": ["operation", "application"],
     "stg_admin_event": ["operation"],
     "stg_field_drift": ["field_name"],
-}  # fmt: skip
+}
 
 
 def walk(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -127,8 +186,7 @@ def make_records() -> list[dict[str, Any]]:
             for canary in CANARIES:
                 number = len(records)
                 records.append(wrap(plant(filled | {"Id": f"r{number}"}, path, canary % number), number))
-    full = wrap(dict(COMMON), 0) | {name: "x" for name in
-            ("auditLogRecordType", "operation", "userId", "userType", "service", "objectId", "userPrincipalName")}  # fmt: skip
+    full = wrap(dict(COMMON), 0) | dict.fromkeys(OUTER, "x")
     for name in (*full, None):
         for canary in CANARIES:
             number = len(records)

@@ -213,7 +213,10 @@ def test_an_unknown_inner_user_type_leaves_the_outer_one(parse: Parse) -> None:
     ],
 )
 def test_words_of_a_service_are_kept(parse: Parse, word: str) -> None:
-    rows = parse(body(AgentId=word, AppIdentity=word), dlp(PolicyDetails=[{"PolicyName": word, "Rules": []}]))
+    rows = parse(
+        body(AgentId=word, AppIdentity=word),
+        dlp(PolicyDetails=[{"PolicyName": word, "Rules": [{"RuleName": word}]}]),
+    )
     row = only(rows["stg_interaction"])
     assert (row["agent_id"], row["app_identity"]) == (word, word)
     assert only(rows["stg_dlp_event"])["policy_name"] == word
@@ -240,7 +243,7 @@ def test_words_of_a_service_are_kept(parse: Parse, word: str) -> None:
     ],
 )
 def test_what_may_be_a_person_or_a_path_is_withheld(parse: Parse, text: str) -> None:
-    rows = parse(body(AgentId=text), dlp(PolicyDetails=[{"PolicyName": text, "Rules": []}]))
+    rows = parse(body(AgentId=text), dlp(PolicyDetails=[{"PolicyName": text, "Rules": [{"RuleName": text}]}]))
     assert only(rows["stg_interaction"])["agent_id"] == "withheld"
     assert only(rows["stg_dlp_event"])["policy_name"] == "withheld"
 

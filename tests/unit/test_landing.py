@@ -120,10 +120,7 @@ def test_every_flipped_byte_is_noticed(workspace: Workspace, name: str) -> None:
     whole = path.read_bytes()
     for at in range(0, len(whole), max(1, len(whole) // 15)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        try:
-            assert "INVALID" in states(workspace)
-        except IntegrityError:
-            assert name == MANIFEST
+        assert "INVALID" in states(workspace)
     path.write_bytes(whole)
     assert states(workspace) == {"valid"}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genai_audit.cli.session import note, print_result, resolve, session_of
+from genai_audit.cli.session import note, print_result, resolve, session_of, tell
 from genai_audit.errors import QualityGateError, UsageError
 
 if TYPE_CHECKING:
+    from genai_audit.landing import Package
     from genai_audit.pipeline import Result
 
 Since = Annotated[
@@ -44,9 +46,9 @@ def pull(
     with session.writing("pull") as run:
         collection.pull(run, window, source)
         run.write_down("completed with gaps" if run.gaps else "complete", [])
-        print(f"{len(run.landed)} package(s), {sum(p.counts['accepted'] for p in run.landed)} record(s).")
+        tell(f"{len(run.landed)} package(s), {sum(p.counts['accepted'] for p in run.landed)} record(s).")
         for gap in run.gaps:
-            print(f"Gap: {gap}")
+            tell(f"Gap: {gap}")
     collection.raise_if_nothing_came(run)
 
 
@@ -63,16 +65,23 @@ def import_(
     if dry_run:
         for file in files:
             source_id, found = collection.recognise(file, kind)
-            print(f"{file.name}: would be imported as {found} ({source_id}), {file.stat().st_size:,} bytes")
+            tell(f"{file.name}: would be imported as {found} ({source_id}), {file.stat().st_size:,} bytes")
         return
     session.set_up_if_new()
     with session.writing("import") as run:
-        collection.import_files(run, files, kind)
-        for package in run.landed:
-            counts = ", ".join(f"{count} {name}" for name, count in package.counts.items())
-            print(f"{package.package_id} {package.source}: {counts}")
-            for reason, count in package.quarantine_reasons.items():
-                print(f"  quarantined: {count} x {reason}")
+        try:
+            collection.import_files(run, files, kind)
+            run.write_down("complete", [])
+        finally:  # what was landed before a file that is refused stays landed
+            _tell_packages(run.landed)
+
+
+def _tell_packages(landed: Sequence[Package]) -> None:
+    for package in landed:
+        counts = ", ".join(f"{count} {name}" for name, count in package.counts.items())
+        tell(f"{package.package_id} {package.source}: {counts}")
+        for reason, count in package.quarantine_reasons.items():
+            tell(f"  quarantined: {count} x {reason}")
 
 
 def run(
@@ -91,7 +100,7 @@ def run(
     window = resolve(since, until) if since or until else None
     if dry_run:
         _say_plan(session.settings(), session.workspace, window, source)
-        print("Then: parse, load, check, detect, publish, report.")
+        tell("Then: parse, load, check, detect, publish, report.")
         return
     with session.writing("run") as started:
         result = pipeline.run_everything(started, window, source)
@@ -113,7 +122,7 @@ def rebuild(
         raise UsageError(f"--from {from_} is unknown.", next_step="Write --from parsed or --from landing.")
     if dry_run:
         session.settings()
-        print(f"Would rebuild from {from_}: {len(packages(session.workspace))} package(s).")
+        tell(f"Would rebuild from {from_}: {len(packages(session.workspace))} package(s).")
         return
     with session.writing("rebuild") as started:
         result = pipeline.rebuild(started, from_landing=from_ == "landing")
@@ -127,18 +136,20 @@ def report(context: typer.Context, dry_run: DryRun = False) -> None:
     session = session_of(context)
     session.settings()
     if dry_run:
-        print("Would render compliance_audit, vle_usage and iss_operations.")
+        tell("Would render compliance_audit, vle_usage and iss_operations.")
         return
     with session.writing("report") as started:
-        for path in pipeline.report(started):
-            print(f"Report: {path}")
+        paths = pipeline.report(started)
+        started.write_down("complete", [])
+    for path in paths:
+        tell(f"Report: {path}")
 
 
 def _say_plan(settings: object, workspace: object, window: object, source: list[str] | None) -> None:
     from genai_audit import collection
 
     for line in collection.describe_plan(workspace, settings, window, source):  # type: ignore[arg-type]
-        print(line)
+        tell(line)
 
 
 def _read_reasons(fail_on: str | None) -> set[str]:

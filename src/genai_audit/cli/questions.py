@@ -73,7 +73,7 @@ def trace(
         tell(f"  file      records.ndjson.zst, sha256 {found.file_sha256} (checked now)")
         tell(f"  manifest  sha256 {package.sha256}")
         if show_record:
-            tell(f"  record    {found.line.decode("utf-8", "backslashreplace")}")
+            tell(f"  record    {found.line.decode()}")
 
 
 def verify(
@@ -133,7 +133,8 @@ def _print(answer: Answer, as_csv: bool, as_json: bool, as_markdown: bool) -> No
         print(json.dumps([dict(zip(answer.columns, row, strict=True)) for row in answer.rows], default=str))
     elif as_csv:
         writer = csv.writer(sys.stdout, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerows([map(visible, answer.columns), *([_guard(cell) for cell in row] for row in answer.rows)])
+        writer.writerow(map(visible, answer.columns))
+        writer.writerows([_guard(cell) for cell in row] for row in answer.rows)
     elif as_markdown:
         cells = [answer.columns, ["---"] * len(answer.columns), *answer.rows]
         for row in cells:

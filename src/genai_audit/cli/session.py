@@ -78,7 +78,7 @@ class Session:
             run = Run(self.workspace, settings, verb, say=progress.say, advance=progress.advance)
             try:
                 yield run
-            except GenaiAuditError as error:
+            except BaseException as error:
                 record_failure(run, error)
                 raise
 

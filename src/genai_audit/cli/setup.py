@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genai_audit.cli.session import Progress, note, session_of
+from genai_audit.cli.session import Progress, note, session_of, tell
 from genai_audit.errors import ConfigurationError
 
 
@@ -19,7 +19,7 @@ def init(
 
     workspace = session_of(context).workspace
     for name in doctor.set_up(workspace, dry_run=dry_run):
-        print(f"{'Would write' if dry_run else 'Wrote'} {name}")
+        tell(f"{'Would write' if dry_run else 'Wrote'} {name}")
     note("Next: edit genai-audit.toml and registers/, then run `genai-audit doctor`.")
 
 
@@ -36,11 +36,11 @@ def doctor(
     session = session_of(context)
     if settings:
         for line in checkup.describe_settings(session.workspace):
-            print(line)
+            tell(line)
         return
     findings = list(checkup.examine(session.workspace, offline=offline))
     for finding in findings:
-        print(f"{finding.state:4} {finding.subject}: {finding.text}")
+        tell(f"{finding.state:4} {finding.subject}: {finding.text}")
     broken = sum(finding.state == "fix" for finding in findings)
     if broken:
         raise ConfigurationError(
@@ -53,10 +53,15 @@ def demo(
     people: Annotated[int, typer.Option(min=50, help="People of the pretend university.")] = 3000,
     days: Annotated[int, typer.Option(min=28, help="Days of logs.")] = 60,
     seed: Annotated[int, typer.Option(help="Same seed, same university.")] = 7,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
 ) -> None:
     """Audit a pretend university from end to end: no tenant, no credentials. Example: genai-audit demo"""
     from genai_audit.demo import tour
 
+    if dry_run:
+        for line in tour.describe(session_of(context).workspace, people, days, seed):
+            tell(line)
+        return
     with Progress() as progress:
         for line in tour.show(session_of(context).workspace, people, days, seed, progress):
-            print(line)
+            tell(line)

@@ -61,13 +61,12 @@ class Check:
 
 def show(workspace: Workspace, people: int, days: int, seed: int, teller: Teller) -> Iterator[str]:
     """Run the demo in `workspace` and tell what was planted, what was found and where to look."""
-    last_day = uk_day(datetime.now(UTC)) - timedelta(days=1)
-    university = University(seed, people, days, last_day)
+    university = _make_university(people, days, seed)
+    last_day = university.last_day
+    _refuse_other_contents(workspace, university)
     list(set_up(workspace))
-    if workspace.settings_file.exists() and "pretend university" not in workspace.settings_file.read_text():
-        _refuse_a_real_workspace(workspace)
     with workspace.lock("demo"), _tenant(university, workspace) as toml:
-        write_durably(workspace.settings_file, (toml + SETTINGS).encode())
+        write_durably(workspace.settings_file, f"{_name(university)}\n{toml}{SETTINGS}".encode())
         university.write_registers(workspace.registers)
         run = Run(workspace, load_settings(workspace.settings_file), "demo", teller.say, teller.advance)
         first, end = start_of_uk_day(university.list_days()[0]), start_of_uk_day(last_day + timedelta(days=1))
@@ -81,6 +80,25 @@ def show(workspace: Workspace, people: int, days: int, seed: int, teller: Teller
     yield "Try:"
     since = f"{last_day - timedelta(days=20)}"
     yield from (f"  {query.format(folder=workspace.root, since=since)}" for query in QUERIES)
+
+
+def describe(workspace: Workspace, people: int, days: int, seed: int) -> Iterator[str]:
+    """What `show` would do. Does nothing, but refuses what `show` refuses."""
+    university = _make_university(people, days, seed)
+    _refuse_other_contents(workspace, university)
+    yield f"Would make up a university of {people:,} people and {days} days until {university.last_day},"
+    yield f"serve its logs on this machine only, and audit them in {workspace.root}:"
+    yield "pull, import, parse, load, check, detect, publish, report. Then look each planted event up."
+
+
+def _make_university(people: int, days: int, seed: int) -> University:
+    return University(seed, people, days, uk_day(datetime.now(UTC)) - timedelta(days=1))
+
+
+def _name(university: University) -> str:
+    """First line of the demo's configuration: which university lies in this workspace."""
+    one = university
+    return f"# A pretend university: seed {one.seed}, {one.people} people, {one.days} days to {one.last_day}."
 
 
 @contextmanager
@@ -167,8 +185,20 @@ def _tell_planted(checks: list[Check]) -> Iterator[str]:
         yield f"  {mark:9} {check.planted.day} {check.planted.what} ({check.shown_by})"
 
 
-def _refuse_a_real_workspace(workspace: Workspace) -> None:
-    if any(workspace.landing.iterdir()) or 'tenant_id = ""' not in workspace.settings_file.read_text():
+def _refuse_other_contents(workspace: Workspace, university: University) -> None:
+    """A workspace of real records, or of another pretend university: two would be mixed in one audit."""
+    if not workspace.settings_file.exists():
+        return
+    text = workspace.settings_file.read_text(encoding="utf-8")
+    is_used = workspace.landing.is_dir() and any(workspace.landing.iterdir())
+    if "pretend university" in text:
+        if is_used and _name(university) not in text:
+            raise UsageError(
+                "This workspace holds another pretend university, or that of another day.",
+                where=str(workspace.root),
+                next_step="Remove this folder, or name another: genai-audit --workspace demo-workspace demo",
+            )
+    elif is_used or 'tenant_id = ""' not in text:
         raise UsageError(
             "This workspace is a real one; the demo would mix pretend people into it.",
             where=str(workspace.root),

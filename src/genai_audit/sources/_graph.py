@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -46,6 +47,7 @@ from genai_audit.settings import Settings, TenantSettings
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
 from genai_audit.sources._token_roles import check_token
+from genai_audit.sources._trust import make_trust
 
 T = TypeVar("T")
 Build = Callable[[], RequestInformation]
@@ -114,6 +116,7 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
     wiring |= {"authority": tenant.authority_url}
     if tenant.authority_url != TenantSettings().authority_url:
         wiring |= {"disable_instance_discovery": True}
+    make_trust(tenant)  # a bundle that can't be read is our own error, not one of the sign-in library
     if tenant.ca_bundle:
         wiring |= {"connection_verify": str(tenant.ca_bundle)}
     if urlsplit(tenant.authority_url).hostname in _LOOPBACK:
@@ -138,7 +141,7 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
 def _read_private(path: Path | None, key: str) -> bytes:
     """A file that only its owner may read."""
     key = f"tenant.{key}"
-    if path is None or not path.is_file():
+    if path is None or not os.path.isfile(path):  # which says no also of a folder that is closed to us
         raise ConfigurationError(
             f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of a file, mode 0600."
         )
@@ -148,9 +151,15 @@ def _read_private(path: Path | None, key: str) -> bytes:
             where="genai-audit.toml",
             next_step=f"Run `chmod 600 {path}`; if others may have read it, replace the credential in Entra.",
         )
-    if not (content := path.read_bytes()).strip():
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if not content.strip():
         raise ConfigurationError(
-            f"The file of {key} is empty.", where="genai-audit.toml", next_step="Put the credential into it."
+            f"The file of {key} is empty or can't be read.",
+            where="genai-audit.toml",
+            next_step="Put the credential into it; this account must own it.",
         )
     return content
 
@@ -350,11 +359,8 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     """A Graph of its own: nothing in it is shared with another thread or event loop."""
     tenant, limits = settings.tenant, settings.m365_audit
     host = check_address(tenant.graph_url)
-    trust = httpx.create_ssl_context()
-    if tenant.ca_bundle:
-        trust.load_verify_locations(cafile=tenant.ca_bundle)
     client = httpx.AsyncClient(
-        verify=trust,
+        verify=make_trust(tenant),
         timeout=limits.request_timeout_seconds,
         trust_env=host not in _LOOPBACK,
         event_hooks={"response": [_refuse_redirect]},
