@@ -156,8 +156,10 @@ def run_duckdb() -> dict[str, Any]:
     import duckdb
 
     started = time.perf_counter()
-    (FOLDER / "plain.duckdb").unlink(missing_ok=True)
-    with duckdb.connect(str(FOLDER / "plain.duckdb"), config={"threads": str(THREADS)}) as connection:
+    (FOLDER / "state" / "plain.duckdb").unlink(missing_ok=True)
+    with duckdb.connect(
+        str(FOLDER / "state" / "plain.duckdb"), config={"threads": str(THREADS)}
+    ) as connection:
         connection.execute("SET preserve_insertion_order = false; SET TimeZone = 'UTC'")
         connection.execute(FLATTEN.replace("{columns}", COLUMNS).replace("$files", repr(landed_files())))
         rows = [count_rows(connection, table) for table in TABLES]
@@ -180,8 +182,10 @@ def run_polars() -> dict[str, Any]:
     import zstandard
 
     started = time.perf_counter()
-    (FOLDER / "polars.duckdb").unlink(missing_ok=True)
-    with duckdb.connect(str(FOLDER / "polars.duckdb"), config={"threads": str(THREADS)}) as connection:
+    (FOLDER / "state" / "polars.duckdb").unlink(missing_ok=True)
+    with duckdb.connect(
+        str(FOLDER / "state" / "polars.duckdb"), config={"threads": str(THREADS)}
+    ) as connection:
         for number, name in enumerate(landed_files()):
             tables: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
             with open(name, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:

@@ -315,7 +315,14 @@ def test_doctor_finds_loose_modes_and_a_dead_service(tmp_path: Path, make_audit:
     assert json.dumps(done.stderr)
 
 
-@pytest.mark.parametrize("stage", ["parsed/*/*", "warehouse.duckdb.wal", "published/compliance.duckdb"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "parsed/*/*",
+        "warehouse.duckdb.wal",
+        pytest.param("published/compliance.duckdb", marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c_while_computing_is_130_too(copy: Audit, stage: str) -> None:
     """`rebuild` makes all of it again; the next one finishes what this one began."""
     for room in (copy.workspace.parsed, copy.workspace.published):

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ import zstandard
 
 from end_to_end.audits import Audit, Spoken, ask_file, flip_byte, is_refused, list_files
 from end_to_end.conftest import RESTRICTED, Finished
+from genai_audit.errors import UsageError
 from genai_audit.landing import MANIFEST, RECORDS, package_folder, packages
+from genai_audit.querying import Answer, ask, saved_questions
 
 QUICKLY = {"GENAI_AUDIT_LIMITS__QUERY_SECONDS": "2"}
 
@@ -24,13 +27,20 @@ QUICKLY = {"GENAI_AUDIT_LIMITS__QUERY_SECONDS": "2"}
 # query
 
 
+def ask_published(finished: Finished, sql: str, params: Mapping[str, str]) -> Answer:
+    """As the command line asks: in a child process, which is half of its cost."""
+    file = finished.audit.workspace.published / "compliance.duckdb"
+    return ask(file, sql, params, seconds=30, memory_mb=1024)
+
+
 def test_saved_questions_are_listed_and_all_of_them_work(finished: Finished) -> None:
     listed = json.loads(finished.audit.must("query", "--json"))
     assert len(listed) >= 9
     assert all(one["question"].endswith(("?", ")")) and one["asked by"] for one in listed)
-    for one in listed:
-        rows = json.loads(finished.audit.must("query", one["name"], "--json"))
-        assert isinstance(rows, list)
+    assert {one["name"] for one in listed} == set(saved_questions())
+    for name, question in saved_questions().items():
+        answer = ask_published(finished, question.sql, question.params)
+        assert answer.columns, name
 
 
 def test_a_saved_question_takes_its_parameters(finished: Finished) -> None:
@@ -95,11 +105,16 @@ def test_output_is_safe_for_json_readers_spreadsheets_and_terminals(finished: Fi
 )
 def test_everything_but_reading_is_refused(finished: Finished, tmp_path: Path, sql: str) -> None:
     before = list_files(finished.audit.workspace.published)
-    done = finished.audit.run("query", sql.replace("HERE", str(tmp_path)), "--json")
-    assert is_refused(done, 2), done
-    assert done.stdout == ""
+    with pytest.raises(UsageError):
+        ask_published(finished, sql.replace("HERE", str(tmp_path)), {})
     assert list(tmp_path.iterdir()) == []
     assert list_files(finished.audit.workspace.published) == before
+
+
+def test_a_refusal_is_told_as_one(finished: Finished) -> None:
+    done = finished.audit.run("query", "DELETE FROM finding WHERE true", "--json")
+    assert is_refused(done, 2), done
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,7 @@ def test_contributors_protect_where_persons_are_not_known(
 @pytest.mark.parametrize(
     ("top", "shown"), [((50, 75), 100), ((51, 60), None), ((40, 76), None), ((None, None), 100)]
 )
-def test_events_that_one_or_two_make_are_withheld(
-    top: tuple[int, int], shown: int | None
-) -> None:
+def test_events_that_one_or_two_make_are_withheld(top: tuple[int, int], shown: int | None) -> None:
     frame = table([(MONTHS[0], "Arts", 20, 100)]).with_columns(
         pl.lit(top[0], pl.Int64).alias("top_one"), pl.lit(top[1], pl.Int64).alias("top_two")
     )
