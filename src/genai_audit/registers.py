@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +30,7 @@ class Register:
     dates: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     key: tuple[str, ...] = ()  # these columns together occur once
+    any_of: tuple[str, ...] = ()  # at least one of these is filled
 
 
 REGISTERS: dict[str, Register] = {
@@ -37,6 +39,7 @@ REGISTERS: dict[str, Register] = {
         required=("role",),
         words={"role": ("staff", "student", "guest", "service")},
         key=("object_id", "upn"),
+        any_of=("object_id", "upn"),
     ),
     "units": Register(
         columns=("unit_id", "unit_name", "parent_unit_name"),
@@ -57,7 +60,7 @@ REGISTERS: dict[str, Register] = {
         required=("tool_id", "tool_name", "status", "match_kind", "match_value"),
         words={
             "status": ("approved", "pilot", "restricted", "prohibited", "unknown"),
-            "match_kind": ("app_identity", "app_host", "domain", "agent_id"),
+            "match_kind": ("app_identity", "domain"),
         },
         key=("match_kind", "match_value"),
     ),
@@ -144,11 +147,13 @@ def _check_row(where: str, register: Register, row: Row) -> Iterator[str]:
             near = difflib.get_close_matches(row[column], words, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(words)}."
             yield f"{where}, column {column}: not an allowed value, {hint}"
+    if register.any_of and not any(row[column] for column in register.any_of):
+        yield f"{where}: one of {', '.join(register.any_of)} must be filled."
     for column in register.dates:
         if row[column] and not _is_date(row[column]):
             yield f"{where}, column {column}: write the date as 2026-11-01."
     for column in register.numbers:
-        if row[column] and not row[column].isdigit():
+        if row[column] and not re.fullmatch("[0-9]{1,9}", row[column]):
             yield f"{where}, column {column}: not a whole number."
 
 

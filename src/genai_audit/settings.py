@@ -61,6 +61,16 @@ class M365AuditSettings(Section):
         "FileSensitivityLabelRemoved",
         "MipLabel",
         "UpdateTenantSettings",
+        "CreatePlugin",
+        "UpdatePlugin",
+        "DeletePlugin",
+        "EnablePlugin",
+        "DisablePlugin",
+        "CreatePromptBook",
+        "UpdatePromptBook",
+        "DeletePromptBook",
+        "EnablePromptBook",
+        "DisablePromptBook",
     )
     window_hours: int = Field(24, ge=1, le=24 * 30)
     overlap_days: int = Field(7, ge=0, le=180)  # Copilot records arrive two to three days late

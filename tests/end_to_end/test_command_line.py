@@ -136,7 +136,7 @@ def test_no_workspace_or_a_readable_key_is_78(tmp_path: Path, copy: Audit) -> No
     assert "chmod 600" in done.stderr
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.7])
+@pytest.mark.parametrize("pause", [pytest.param(0.0, marks=pytest.mark.slow), 0.7])
 def test_ctrl_c_is_130_and_leaves_everything_whole(
     tmp_path: Path, make_audit: MakeAudit, pause: float
 ) -> None:

@@ -43,6 +43,9 @@ def test_what_excel_writes_is_fine(tmp_path: Path, content: str | bytes) -> None
         ("tools", "", "column 'tool_id' is missing"),
         ("tools", b"tool_id\xff", "not UTF-8"),
         ("labels", starter("labels") + "g,Public,low,2026-01-01,\n", "line 2, column label_rank"),
+        ("labels", starter("labels") + "g,Public,²,2026-01-01,\n", "line 2, column label_rank"),
+        ("directory", starter("directory") + ",,u1,staff\n", "one of object_id, upn must be filled"),
+        ("tools", TOOLS + GOOD.replace(",domain,", ",app_host,"), "line 2, column match_kind"),
         ("labels", starter("labels") + "g,Public,0,01/11/2026,\n", "write the date as 2026-11-01"),
     ],
 )

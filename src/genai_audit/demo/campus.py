@@ -52,17 +52,12 @@ LABELS: tuple[tuple[str, str, int], ...] = (
 
 CONNECTED_APP_ID = "7d1c0a4e-93f2-4b57-8e06-5ab2c9d3f184"
 AGENT_ID = "a3f5d2c8-1e47-4c69-b0a2-6d8e9f714b35"
-COPILOT_HOSTS = (
-    "BizChat", "Office", "Teams", "Word", "Excel", "PowerPoint", "Outlook", "OneNote", "SharePoint", "Loop",
-    "Bing", "Edge",
-)  # fmt: skip
 # tool_id, name, vendor, status, hosting, daily uses on a teaching weekday, aliases (kind, value)
 TOOLS: tuple[tuple[str, str, str, str, str, int, tuple[tuple[str, str], ...]], ...] = (
     ("microsoft-copilot", "Microsoft Copilot", "Microsoft", "approved", "EU Data Boundary", 0,
-     (*(("app_host", host) for host in COPILOT_HOSTS), ("domain", "copilot.microsoft.com"),
-      ("domain", "copilot.cloud.microsoft"))),
+     (("domain", "copilot.microsoft.com"), ("domain", "copilot.cloud.microsoft"))),
     ("study-helpdesk", "Westbridge study helpdesk agent", "Westbridge", "pilot", "EU Data Boundary", 0,
-     (("agent_id", AGENT_ID), ("app_host", "m365copilot"))),
+     (("app_identity", "Copilot.Studio"),)),
     ("research-assistant", "Westbridge research assistant", "Westbridge", "approved", "UK", 24,
      (("app_identity", "ConnectedAIApp.AzureAI.westbridge-research"),)),
     ("chatgpt", "ChatGPT", "OpenAI", "restricted", "United States", 52,

@@ -375,7 +375,7 @@ async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
     tokens = _Tokens(tenant, limits.request_timeout_seconds)
     # The adapter takes any object with an async get_token (facts/m365.md §2.5).
     provider = AzureIdentityAuthenticationProvider(
-        tokens,  # type: ignore[arg-type]
+        tokens,
         scopes=[_scope(tenant)],
         allowed_hosts=[host],
     )
