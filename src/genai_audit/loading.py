@@ -8,10 +8,11 @@ from typing import Any
 from genai_audit import parsing, registry
 from genai_audit.calendars import bank_holidays, read_instant, uk_day
 from genai_audit.errors import ConfigurationError
-from genai_audit.landing import Package, packages
+from genai_audit.landing import RECORDS, Package, package_folder, packages
 from genai_audit.privacy.pseudonyms import key_id, pseudonym
 from genai_audit.registers import read_registers
 from genai_audit.runs import Run
+from genai_audit.sealing import check_file
 from genai_audit.warehouse import Warehouse
 
 
@@ -20,7 +21,10 @@ def parse_and_load(run: Run, *, again: bool = False) -> None:
     landed = packages(run.workspace)
     key = run.workspace.read_key()
     _check_key(key, landed)
+    for package in landed:  # not a number is shown from evidence that was altered
+        check_file(package_folder(run.workspace, package) / RECORDS, package.files[RECORDS]["sha256"])
     parsing.parse_all(run.workspace, landed, run.settings, key, again=again)
+    sealed = {package.package_id: parsing.check_seal(run.workspace, package) for package in landed}
     with run.warehouse() as warehouse:
         loaded = warehouse.loaded()
         for family in sorted({registry.sources()[package.source].family for package in landed}):
@@ -29,7 +33,7 @@ def parse_and_load(run: Run, *, again: bool = False) -> None:
                 for package in landed
                 if package.package_id not in loaded and registry.sources()[package.source].family == family
             ]
-            parsed = {p.package_id: parsing.check_seal(run.workspace, p) for p in fresh}
+            parsed = {package.package_id: sealed[package.package_id] for package in fresh}
             run.record_count += warehouse.load(family, parsed) if fresh else 0
         _load_small_tables(run, warehouse, landed)
         warehouse.build()
