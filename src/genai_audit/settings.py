@@ -105,7 +105,7 @@ class LimitsSettings(Section):
     batch_records: int = Field(50_000, ge=100)
     package_records: int = Field(250_000, ge=100)  # a larger import becomes several packages
     record_bytes: int = Field(1_000_000, ge=1_000)
-    memory_mb: int = Field(1_024, ge=256)
+    memory_mb: int = Field(768, ge=256)
     query_seconds: int = Field(30, ge=1)
     query_memory_mb: int = Field(1_024, ge=256)
 
