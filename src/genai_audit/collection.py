@@ -150,9 +150,10 @@ def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
         if found and kind in (None, found, source_id):
             return source_id, found
     if kind:
-        for source_id, source in registry.sources().items():
-            if source.read and (kind == source_id or kind in source.kinds):
-                return source_id, kind
+        listed = [name for name, source in registry.sources().items() if kind in source.kinds]
+        open_to_all = [name for name, source in registry.sources().items() if source.takes_own_kinds]
+        if listed + open_to_all:
+            return (listed + open_to_all)[0], kind
     raise BadDataError(
         "This file is no export that we know.",
         where=file.name,

@@ -66,6 +66,7 @@ class Source:
     expected: str = "daily"  # daily | on import
     pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
     kinds: tuple[str, ...] = ()  # kinds of file that `--kind` may name
+    takes_own_kinds: bool = False  # a workspace may define kinds of its own; `read` refuses an unknown one
     recognise: Callable[[Path, bytes], str | None] | None = None  # file, first 64 kB -> kind, or None
     read: Callable[[Path, str, SourceContext], Iterator[RawPage]] | None = None  # file, kind -> pages
 

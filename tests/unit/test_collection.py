@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builders import land, make_settings, make_workspace
 from genai_audit.calendars import Window
-from genai_audit.collection import _note_asked, _subtract, due_windows
+from genai_audit.collection import _note_asked, _subtract, due_windows, recognise
 from genai_audit.runs import Run
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -90,3 +90,20 @@ def test_what_is_left_and_what_was_read_cover_the_span(parts: list[tuple[int, in
         at = span.start + timedelta(hours=hour)
         is_read = any(window.contains(at) for window in read)
         assert any(window.contains(at) for window in left) != is_read
+
+
+@pytest.mark.parametrize(
+    ("kind", "source_id"),
+    [
+        ("purview_csv", "m365_files"),
+        ("jsonl", "m365_files"),
+        ("generic", "vle_csv"),
+        ("own", "vle_csv"),
+    ],
+)
+def test_a_kind_that_is_named_finds_its_source_also_for_an_unknown_file(
+    tmp_path: Path, kind: str, source_id: str
+) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("a,b\n1,2\n", encoding="utf-8")
+    assert recognise(file, kind) == (source_id, kind)

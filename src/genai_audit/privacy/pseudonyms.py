@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import unicodedata
 
-DOMAINS = ("person", "thread", "resource", "site", "course", "incident", "object")
 PREFIX = {"person": "ps", "thread": "th", "resource": "rs", "site": "st", "course": "co", "incident": "in",
           "object": "ob"}  # fmt: skip
+DOMAINS = tuple(PREFIX)
 
 
 def pseudonym(key: bytes, domain: str, identity: str) -> str:

@@ -60,6 +60,7 @@ SOURCE = Source(
     identify=identify_record,
     lag=timedelta(days=3),
     expected="on import",
+    kinds=KINDS,
     recognise=recognise,
     read=read,
 )

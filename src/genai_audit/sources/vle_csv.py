@@ -168,6 +168,7 @@ SOURCE = Source(
     identify=identify,
     lag=timedelta(days=1),
     expected="on import",
+    takes_own_kinds=True,
     recognise=recognise,
     read=read,
 )
