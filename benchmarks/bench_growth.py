@@ -10,6 +10,7 @@ records, and `genai-audit run` on it as a user would type it. Prints a Markdown 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from bench_ingest import FOLDER, make_data, read_packages
 
 from genai_audit.landing import Package
 from genai_audit.parsing import check_seal, parse_all
+from genai_audit.runs import Run
 from genai_audit.settings import Settings
 from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace
@@ -34,15 +36,22 @@ def add_day(workspace: Workspace, package: Package, *, held: int, day: int) -> f
     shutil.rmtree(workspace.parsed, ignore_errors=True)
     workspace.create()
     parse_all(workspace, [package], settings, workspace.read_key())
-    with Warehouse(workspace.warehouse, memory_mb=settings.limits.memory_mb, tmp=workspace.tmp) as warehouse:
-        if held:
-            grow(warehouse, check_seal(workspace, package), held // day)
+    with open_warehouse(workspace) as warehouse:
+        grow(warehouse, check_seal(workspace, package), held // day)
         warehouse.build()
-        started = time.perf_counter()
-        parse_all(workspace, [package], settings, workspace.read_key(), again=True)
-        warehouse.load("m365", {package.package_id: check_seal(workspace, package)})
+    with open_warehouse(workspace) as warehouse:  # as the run of another day left it
         warehouse.build()
-        return time.perf_counter() - started
+    os.sync()  # what was just written is not the day's business
+    started = time.perf_counter()
+    parse_all(workspace, [package], settings, workspace.read_key(), again=True)
+    with open_warehouse(workspace) as warehouse:
+        warehouse.load("stg_m365_event", {package.package_id: check_seal(workspace, package)})
+        warehouse.build()
+    return time.perf_counter() - started
+
+
+def open_warehouse(workspace: Workspace) -> Warehouse:
+    return Run(workspace, Settings(), "bench").warehouse()
 
 
 def grow(warehouse: Warehouse, tables: dict[str, Path], copies: int) -> None:
@@ -55,6 +64,9 @@ def grow(warehouse: Warehouse, tables: dict[str, Path], copies: int) -> None:
                 occurred_at - to_days({number}) AS occurred_at, occurred_day - {number} AS occurred_day)
                 FROM read_parquet('{tables[table]}')"""
             )
+    warehouse.connection.execute(
+        "INSERT INTO loaded_day SELECT source, occurred_day, count(*) FROM stg_m365_event GROUP BY ALL"
+    )
 
 
 def time_a_run(records: int) -> float:

@@ -65,8 +65,8 @@ def make_data(records: int, days: int) -> list[dict[str, Any]]:
 
 def run_ours() -> dict[str, Any]:
     from genai_audit.parsing import check_seal, parse_all
+    from genai_audit.runs import Run
     from genai_audit.settings import Settings
-    from genai_audit.warehouse import Warehouse
     from genai_audit.workspace import Workspace
 
     workspace, settings = Workspace(FOLDER.resolve()), Settings()
@@ -78,8 +78,8 @@ def run_ours() -> dict[str, Any]:
     started = time.perf_counter()
     parse_all(workspace, packages, settings, workspace.read_key())
     parsed, parse_peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    with Warehouse(workspace.warehouse, memory_mb=settings.limits.memory_mb, tmp=workspace.tmp) as warehouse:
-        warehouse.load("m365", {one.package_id: check_seal(workspace, one) for one in packages})
+    with Run(workspace, settings, "bench").warehouse() as warehouse:
+        warehouse.load("stg_m365_event", {one.package_id: check_seal(workspace, one) for one in packages})
         warehouse.connection.execute("CHECKPOINT")
         rows = [count_rows(warehouse.connection, table) for table in TABLES]
     ended = time.perf_counter()
@@ -283,7 +283,7 @@ def print_table(made: list[dict[str, Any]], results: dict[str, dict[str, Any]]) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--day-records", type=int, default=33_333, help="records a day and package")
     parser.add_argument("--only", choices=CONTENDERS, action="append", help="measure only this one")
     parser.add_argument("--keep", action="store_true", help="use bench-data/ if it is there, and leave it")
     parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -292,7 +292,8 @@ def main() -> None:
         print(json.dumps(RUNNERS[given.one]()))
         return
     is_there = given.keep and MADE.exists()
-    made = json.loads(MADE.read_text()) if is_there else make_data(given.records, given.days)
+    days = max(1, round(given.records / given.day_records))
+    made = json.loads(MADE.read_text()) if is_there else make_data(given.records, days)
     try:
         print_table(made, {name: measure(name) for name in given.only or CONTENDERS})
     finally:

@@ -12,9 +12,9 @@ from prefect.artifacts import create_table_artifact
 
 from genai_audit import collection, pipeline
 from genai_audit.calendars import resolve_window
+from genai_audit.configuration import load_settings
 from genai_audit.errors import GenaiAuditError
 from genai_audit.runs import Run
-from genai_audit.settings import load_settings
 from genai_audit.workspace import find_workspace
 
 

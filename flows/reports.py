@@ -9,8 +9,8 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 
 from genai_audit import pipeline
+from genai_audit.configuration import load_settings
 from genai_audit.runs import Run
-from genai_audit.settings import load_settings
 from genai_audit.workspace import find_workspace
 
 

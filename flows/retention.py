@@ -10,8 +10,8 @@ from pathlib import Path
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
+from genai_audit.configuration import load_settings
 from genai_audit.landing import past_retention
-from genai_audit.settings import load_settings
 from genai_audit.workspace import find_workspace
 
 

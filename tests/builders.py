@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from genai_audit.calendars import Window
+from genai_audit.configuration import load_settings
 from genai_audit.landing import Landing, Package
 from genai_audit.registry import RawPage, Source, sources
-from genai_audit.settings import Settings, load_settings
+from genai_audit.settings import Settings
+from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace
 
 DAY = datetime(2026, 10, 6, tzinfo=UTC)  # a Tuesday in term
@@ -91,6 +93,14 @@ def copilot_record(
 
 def make_messages(count: int) -> list[dict[str, Any]]:
     return [{"Id": str(1_790_000_000_000 + n), "isPrompt": n % 2 == 0} for n in range(count)]
+
+
+def count_days(warehouse: Warehouse, *tables: str) -> None:
+    """What a load would note of rows that a test put into staging tables itself."""
+    run = warehouse.connection.execute
+    for table in tables:
+        run(f"INSERT INTO loaded_day SELECT source, occurred_day, count(*) FROM {table} GROUP BY ALL")
+    run("INSERT INTO touched_day SELECT DISTINCT occurred_day FROM loaded_day")
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[str]]) -> Path:

@@ -2,4 +2,4 @@
 -- asked by: IGAG, compliance
 SELECT date_trunc('month', occurred_day)::DATE AS month, tool_name, tool_status, count(*) AS uses,
     count(DISTINCT person_key) AS people
-FROM external_use GROUP BY ALL ORDER BY month, uses DESC;
+FROM external_use WHERE record_kind = 'event' GROUP BY ALL ORDER BY month, uses DESC;

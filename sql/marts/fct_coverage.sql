@@ -29,6 +29,7 @@ stretch AS (
 touching AS (
     SELECT sd.source, sd.covered_day,
         bool_or(c.kind = 'import' AND c.outcome = 'complete') AS has_import,
+        bool_or(c.kind = 'snapshot' AND c.outcome = 'complete') AS has_snapshot,
         bool_or(c.outcome IN ('complete', 'partial', 'capped')) AS has_records,
         bool_or(c.outcome = 'unproven') AS has_unproven,
         arg_max(c.outcome, c.seq) FILTER (WHERE c.outcome <> 'complete') AS worst_outcome,
@@ -47,8 +48,8 @@ SELECT sd.source, sd.covered_day,
         WHEN w.source IS NOT NULL AND n.record_count IS NULL AND e.source IS NOT NULL AND NOT d.is_weekend
             AND NOT d.is_bank_holiday THEN 'unproven'
         WHEN w.source IS NOT NULL THEN 'collected'
-        WHEN t.has_import AND n.record_count > 0 THEN 'collected'
-        WHEN t.has_import THEN 'unproven'
+        WHEN (t.has_import OR t.has_snapshot) AND n.record_count > 0 THEN 'collected'
+        WHEN t.has_import OR t.has_snapshot THEN 'unproven'
         WHEN t.has_records THEN 'partly'
         WHEN t.has_unproven THEN 'unproven'
         ELSE 'not collected' END AS coverage_status,
@@ -56,6 +57,8 @@ SELECT sd.source, sd.covered_day,
         WHEN w.source IS NOT NULL AND n.record_count IS NULL AND e.source IS NOT NULL AND NOT d.is_weekend
             AND NOT d.is_bank_holiday THEN 'read to its end, but a weekday without any record proves nothing'
         WHEN w.source IS NOT NULL THEN 'every window of the day was read to its end'
+        WHEN t.has_snapshot AND n.record_count > 0 THEN 'how things were on this day was read to its end'
+        WHEN t.has_snapshot THEN 'read to its end, but a list without any entry proves nothing'
         WHEN t.has_import AND n.record_count > 0 THEN 'from an imported file: completeness rests on its export'
         WHEN t.has_import THEN 'no record in the imported file: it may not cover this day'
         WHEN t.worst_outcome IS NOT NULL THEN coalesce(nullif(t.worst_reason, ''), t.worst_outcome)

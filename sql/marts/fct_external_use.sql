@@ -1,41 +1,66 @@
--- One row per recorded use of an AI tool outside Microsoft 365 Copilot (types 284 and 328, endpoint DLP 63).
+-- One row per recorded use of an AI tool outside Microsoft 365 Copilot, or per sum or grant of it that a feed gives.
 CREATE TABLE IF NOT EXISTS fct_external_use (
-    record_id VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, person_key VARCHAR, unit_id VARCHAR,
-    tool_id VARCHAR, tool_name VARCHAR, tool_status VARCHAR, channel VARCHAR, operation VARCHAR,
+    record_id VARCHAR, record_kind VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, person_key VARCHAR,
+    unit_id VARCHAR, tool_id VARCHAR, tool_name VARCHAR, tool_status VARCHAR, channel VARCHAR, operation VARCHAR,
+    event_count BIGINT, person_count BIGINT, byte_count BIGINT, risk_tier INTEGER,
     source VARCHAR, package_id VARCHAR, line_no INTEGER);
 DELETE FROM fct_external_use WHERE occurred_day IN (SELECT occurred_day FROM touched_day);
 INSERT INTO fct_external_use
 WITH used AS (
-    SELECT record_id, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
-        CASE record_type WHEN 284 THEN 'ai_app' ELSE 'connected_app' END AS channel,
-        'app_identity' AS match_kind, lower(coalesce(app_identity, app_host)) AS seen
+    SELECT record_id, 'event' AS record_kind, occurred_at, occurred_day, person_key, operation, source, package_id,
+        line_no, CASE record_type WHEN 284 THEN 'ai_app' ELSE 'connected_app' END AS channel,
+        'app_identity' AS match_kind, lower(coalesce(app_identity, app_host)) AS seen, 1 AS event_count,
+        NULL AS person_count, NULL AS byte_count, NULL AS risk_tier
     FROM stg_interaction
     WHERE record_type IN (284, 328) AND occurred_day IN (SELECT occurred_day FROM touched_day)
     UNION ALL
-    SELECT record_id, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
-        'endpoint_dlp', 'domain', lower(target_domain)
+    SELECT record_id, 'event', occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
+        'endpoint_dlp', 'domain', lower(target_domain), 1, NULL, NULL, NULL
     FROM stg_dlp_event
     WHERE channel = 'endpoint' AND target_domain IS NOT NULL
         AND occurred_day IN (SELECT occurred_day FROM touched_day)
+    UNION ALL
+    SELECT record_id, record_kind, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
+        channel, match_kind, lower(match_value), event_count, person_count, byte_count, risk_tier
+    FROM stg_external_use WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
 ),
--- The longest entry of the register that fits names the tool: chat.example.com before example.com.
+-- The longest entry of the register that fits names the tool: chat.example.com before example.com, and
+-- example.com/assistant before both. A host may stand with a path; a port is not part of either.
+seen_value AS (
+    SELECT DISTINCT match_kind, seen, split_part(seen, '/', 1) AS host,
+        substr(seen, length(split_part(seen, '/', 1)) + 2) AS path
+    FROM used
+),
+entry AS (
+    SELECT tool_id, match_kind, lower(match_value) AS value, split_part(lower(match_value), '/', 1) AS host,
+        substr(lower(match_value), length(split_part(match_value, '/', 1)) + 2) AS path
+    FROM stg_tool
+),
 matched AS (
-    SELECT s.match_kind, s.seen, arg_max(t.tool_id, length(t.match_value)) AS tool_id
-    FROM (SELECT DISTINCT match_kind, seen FROM used) s
-    JOIN stg_tool t ON t.match_kind = s.match_kind
-        AND (s.seen = lower(t.match_value)
-            OR (s.match_kind = 'domain' AND ends_with(s.seen, '.' || lower(t.match_value)))
-            OR (s.match_kind = 'app_identity' AND starts_with(s.seen, lower(t.match_value) || '.')))
+    SELECT s.match_kind, s.seen, arg_max(t.tool_id, length(t.value)) AS tool_id
+    FROM seen_value s
+    JOIN entry t ON t.match_kind = s.match_kind
+        AND (s.seen = t.value
+            OR (s.match_kind = 'domain' AND starts_with(s.path, t.path)
+                AND (s.host = t.host OR ends_with(s.host, '.' || t.host)))
+            OR (s.match_kind = 'app_identity' AND starts_with(s.seen, t.value || '.')))
     GROUP BY ALL
+),
+-- A name that is not in the register is shown only if it looks like one: it is text from a log.
+named AS (
+    SELECT *, CASE WHEN seen <> 'withheld'
+        THEN nullif(regexp_extract(seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), '') END AS plain_name
+    FROM used
 )
-SELECT u.record_id, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
-    -- A name that is not in the register is shown only if it looks like one: it is text from a log.
-    coalesce(m.tool_id, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
-    coalesce(d.tool_name, nullif(regexp_extract(u.seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), ''), 'not stated'),
-    coalesce(d.tool_status, 'unknown'), u.channel, u.operation, u.source, u.package_id, u.line_no
-FROM used u
+SELECT u.record_id, u.record_kind, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
+    coalesce(m.tool_id, u.plain_name, 'not stated'), coalesce(d.tool_name, u.plain_name, 'not stated'),
+    coalesce(d.tool_status, 'unknown'), u.channel, u.operation, u.event_count, u.person_count, u.byte_count,
+    u.risk_tier, u.source, u.package_id, u.line_no
+FROM named u
 LEFT JOIN matched m ON m.match_kind = u.match_kind AND m.seen = u.seen
 LEFT JOIN dim_tool d ON d.tool_id = m.tool_id
 LEFT JOIN dim_identity i ON i.alias_key = u.person_key
--- A device sends files to many sites; only those that the register knows as AI tools are AI use.
-WHERE u.channel <> 'endpoint_dlp' OR m.tool_id IS NOT NULL;
+-- People and devices reach many sites and apps; only those that the register knows as AI tools are AI use. The
+-- other feeds say themselves that what they saw is AI.
+WHERE u.channel IN ('ai_app', 'connected_app', 'cloud_discovery') OR m.tool_id IS NOT NULL;
+COMMENT ON COLUMN fct_external_use.person_count IS 'People behind an aggregate, as its feed states; NULL for others.';

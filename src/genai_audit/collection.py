@@ -10,6 +10,7 @@ from pathlib import Path
 
 from genai_audit import registry
 from genai_audit.calendars import Window, format_instant, read_instant
+from genai_audit.configuration import options_of
 from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
 from genai_audit.landing import Landing, Package, packages
 from genai_audit.runs import Run
@@ -17,7 +18,6 @@ from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace, canonical_json, write_durably
 
 READ = ("complete", "unproven", "capped")  # outcomes after which asking again brings nothing new
-KEPT_DAYS = 180  # Audit (Standard)
 ASKED = "asked.json"
 
 
@@ -27,21 +27,39 @@ def due_windows(run: Run, source_id: str) -> list[Window]:
     Unread is whatever lies between the first instant that was ever asked for and now, and that no package
     has read to its end: windows that failed or broke off, holes that a killed run left.
     """
-    settings = run.settings.m365_audit
+    source, options = find_source(source_id), options_of(run.settings, source_id)
+    if source.is_snapshot:
+        return _due_snapshot(run, source_id)
     read = sorted(p.window for p in packages(run.workspace)
                   if p.source == source_id and p.window and p.outcome in READ)  # fmt: skip
     asked_from = _read_asked_from(run, source_id)
     if not asked_from:
-        return plan_windows(
-            run, Window(run.started_at - timedelta(days=settings.first_pull_days), run.started_at)
-        )
-    oldest = max(asked_from, run.started_at - timedelta(days=KEPT_DAYS))
+        first = run.started_at - timedelta(days=options.first_pull_days)
+        return plan_windows(Window(first, run.started_at), options.window_hours)
+    oldest = max(asked_from, run.started_at - source.keeps)
     newest = max((window.end for window in read), default=oldest)
-    again_from = max(oldest, min(newest, run.started_at) - timedelta(days=settings.overlap_days))
+    again_from = max(oldest, min(newest, run.started_at) - timedelta(days=options.overlap_days))
     due = [Window(again_from, run.started_at)]
     if oldest < again_from:
         due += _subtract(Window(oldest, again_from), read)
-    return sorted({one for span in due for one in plan_windows(run, span)})
+    return sorted({one for span in due for one in plan_windows(span, options.window_hours)})
+
+
+def _due_snapshot(run: Run, source_id: str) -> list[Window]:
+    """From the day's first instant (UTC) to now, unless the day has a whole snapshot already."""
+    midnight = run.started_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    taken = any(
+        p.window.start >= midnight
+        for p in packages(run.workspace)
+        if p.source == source_id and p.window and p.outcome == "complete"
+    )
+    return [] if taken else [Window(midnight, max(run.started_at, midnight + timedelta(seconds=1)))]
+
+
+def _windows_to_pull(run: Run, source_id: str, window: Window | None) -> list[Window]:
+    if window is None or find_source(source_id).is_snapshot:
+        return due_windows(run, source_id)
+    return plan_windows(window, options_of(run.settings, source_id).window_hours)
 
 
 def _subtract(span: Window, read: Sequence[Window]) -> Iterator[Window]:
@@ -70,9 +88,9 @@ def _note_asked(run: Run, source_id: str, windows: Sequence[Window]) -> None:
     write_durably(path, canonical_json({"from": format_instant(first)}))
 
 
-def plan_windows(run: Run, window: Window) -> list[Window]:
+def plan_windows(window: Window, hours: int) -> list[Window]:
     """Cut at whole hours of UTC from the window's first midnight, so that two pulls of a day ask the same."""
-    step = timedelta(hours=run.settings.m365_audit.window_hours)
+    step = timedelta(hours=hours)
     midnight = window.start.replace(hour=0, minute=0, second=0, microsecond=0)
     cuts = Window(midnight, max(window.end, midnight + timedelta(seconds=1))).split(step)
     return [Window(max(cut.start, window.start), cut.end) for cut in cuts if cut.end > window.start]
@@ -91,14 +109,18 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
                 next_step="Use `genai-audit import FILE`.",
             )
         if not source_ids and not run.is_configured(source_id):
-            run.say(f"{source_id}: not configured, nothing pulled (see [tenant] in genai-audit.toml)")
+            run.say(f"{source_id}: not configured, nothing pulled: {run.what_is_missing(source_id)}")
             if source_id in run.settings.sources.expected:
                 run.gaps.append(f"{source_id}: expected, but not configured")
             continue
-        windows = plan_windows(run, window) if window else due_windows(run, source_id)
+        windows = _windows_to_pull(run, source_id, window)
+        if not windows:
+            run.say(f"{source_id}: today's snapshot is there already")
+            continue
         run.say(f"{source_id}: {len(windows)} window(s) to pull")
-        _note_asked(run, source_id, windows)
-        pool = ThreadPoolExecutor(run.settings.m365_audit.parallel_windows)
+        if not source.is_snapshot:
+            _note_asked(run, source_id, windows)
+        pool = ThreadPoolExecutor(options_of(run.settings, source_id).parallel_windows)
         is_interrupted = False
         try:
             tasks = [pool.submit(_pull_window, run, landing, source_id, one) for one in windows]
@@ -199,14 +221,18 @@ def describe_plan(
         if source.pull is None:
             lines.append(f"{source_id}: read from files, not pulled (use `genai-audit import FILE`)")
             continue
-        if not run.is_configured(source_id):
-            lines.append(f"{source_id}: not configured, nothing to pull (see [tenant] in genai-audit.toml)")
+        if missing := run.what_is_missing(source_id):
+            lines.append(f"{source_id}: not configured, nothing to pull: {missing}")
             continue
-        windows = plan_windows(run, window) if window else due_windows(run, source_id)
+        windows = _windows_to_pull(run, source_id, window)
+        if not windows:
+            lines.append(f"{source_id}: nothing to ask, today's snapshot is there already")
+            continue
         span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
         lines.append(f"{source_id}: {len(windows)} window(s), {span}")
-        lines.append(f"  at least {3 * len(windows)} requests: create, poll and read each")
-        lines.append(f"  permission: {', '.join(source.needs) or 'none'}")
+        lines.append(f"  at least {source.requests * len(windows)} requests, {source.requests} each")
+        if source.needs:
+            lines.append(f"  permission: {', '.join(source.needs)}")
     return lines
 
 

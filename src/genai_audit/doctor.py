@@ -15,9 +15,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from genai_audit import registry
+from genai_audit.configuration import load_settings, options_of, settings_class
 from genai_audit.errors import GenaiAuditError
 from genai_audit.registers import REGISTERS, read_registers, starter
-from genai_audit.settings import Settings, load_settings
+from genai_audit.runs import Run
+from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace, write_durably
 
 FREE_BYTES = 5 * 10**9
@@ -70,13 +72,13 @@ def examine(workspace: Workspace, *, offline: bool = False) -> Iterator[Finding]
         yield Finding("fix", "configuration", f"{error.what} {error.next_step}")
         return
     yield Finding("ok", "configuration", f"{workspace.settings_file.name}, digest {settings.digest()[:12]}")
-    yield from _check_sources(settings, offline)
+    yield from _check_sources(workspace, settings, offline)
 
 
 def describe_settings(workspace: Workspace) -> Iterator[str]:
     """Every setting as `section.key = value  (origin)`."""
     workspace.require()
-    settings, defaults = load_settings(workspace.settings_file), Settings.model_construct()
+    settings, defaults = load_settings(workspace.settings_file), settings_class().model_construct()
     for section, values in settings.model_dump(mode="json").items():
         if not isinstance(values, dict):
             continue
@@ -121,24 +123,45 @@ def _check_machine(workspace: Workspace) -> Iterator[Finding]:
     yield Finding("ok", "versions", f"Python {platform.python_version()}, {versions}")
 
 
-def _check_sources(settings: Settings, offline: bool) -> Iterator[Finding]:
+def _check_sources(workspace: Workspace, settings: Settings, offline: bool) -> Iterator[Finding]:
     known = registry.sources()
     for source_id in sorted({*settings.sources.enabled, *settings.sources.expected}):
         if source_id not in known:
             text = f"there is no such source: correct [sources], known are {', '.join(known)}"
             yield Finding("fix", source_id, text)
-    if "m365_audit" not in settings.sources.enabled:
-        return
-    if not settings.tenant.tenant_id or not settings.tenant.client_id:
-        text = "fill tenant_id and client_id under [tenant], or take m365_audit out of [sources] enabled"
-        yield Finding("fix", "credentials", text)
-    elif offline:
+    enabled = [name for name in settings.sources.enabled if name in known and known[name].pull]
+    ready = []
+    for source_id in enabled:
+        options = options_of(settings, source_id)
+        if missing := registry.what_is_missing(source_id, settings, options):
+            yield Finding("fix", source_id, f"{missing}, or take {source_id} out of [sources] enabled")
+        else:
+            ready.append(source_id)
+    if offline:
         yield Finding("note", "credentials", "not checked: --offline")
-    else:
-        yield from _check_graph(settings)
+        return
+    needed = {need for name in ready for need in known[name].needs}
+    if needed:
+        yield from _check_graph(settings, needed)
+    for source_id in ready:
+        probe = known[source_id].probe
+        if probe:
+            yield _probe(workspace, settings, source_id)
+    if needed:
+        yield _check_clock(settings)
 
 
-def _check_graph(settings: Settings) -> Iterator[Finding]:
+def _probe(workspace: Workspace, settings: Settings, source_id: str) -> Finding:
+    context = Run(workspace, settings, "doctor").context(source_id)
+    ask = registry.sources()[source_id].probe
+    assert ask is not None
+    try:
+        return Finding("ok", source_id, ask(context))
+    except GenaiAuditError as error:
+        return Finding("fix", source_id, f"{error.what} {error.next_step}")
+
+
+def _check_graph(settings: Settings, needed: set[str]) -> Iterator[Finding]:
     """The token says which permissions it carries: missing ones and more than needed are both to mend."""
     from genai_audit.sources import _graph
 
@@ -147,7 +170,6 @@ def _check_graph(settings: Settings) -> Iterator[Finding]:
     except GenaiAuditError as error:
         yield Finding("fix", "credentials", f"{error.what} {error.next_step}")
         return
-    needed = {need for name in settings.sources.enabled for need in registry.sources()[name].needs}
     yield Finding(
         "ok", "credentials", f"a token was issued, it carries {', '.join(sorted(roles)) or 'nothing'}"
     )
@@ -155,14 +177,6 @@ def _check_graph(settings: Settings) -> Iterator[Finding]:
         yield Finding("fix", "permission", f"{role} is missing: an administrator must consent to it")
     for role in sorted(roles - needed):
         yield Finding("fix", "permission", f"{role} is more than needed: take it away from the application")
-    try:
-        for permission in sorted(needed):
-            _graph.check_reachability(settings, permission)
-    except GenaiAuditError as error:
-        yield Finding("fix", "reachability", f"{error.what} {error.next_step}")
-        return
-    yield Finding("ok", "reachability", f"{settings.tenant.graph_url} answers")
-    yield _check_clock(settings)
 
 
 def _check_clock(settings: Settings) -> Finding:

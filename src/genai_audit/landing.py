@@ -50,7 +50,7 @@ class Package:
     seq: int
     package_id: str
     source: str
-    kind: str  # pull | import
+    kind: str  # pull | snapshot | import
     window: Window | None
     outcome: str  # one of OUTCOMES
     reason: str
@@ -191,7 +191,7 @@ class PackageWriter:
         else:
             self._quarantine.discard()
         draft = Package(
-            seq=0, package_id="", source=self._source_id, kind="pull" if self._window else "import",
+            seq=0, package_id="", source=self._source_id, kind=self._kind(),
             window=self._window, outcome=outcome, reason=reason, counts=counts,
             quarantine_reasons=dict(sorted(self._reasons.items())),
             min_occurred_at=format_instant(self._first) if self._first else None,
@@ -201,6 +201,11 @@ class PackageWriter:
             configuration_sha256=self._landing.settings.digest(), key_id=self._landing.key_id, prev_sha256="",
         )  # fmt: skip
         return self._landing.append(draft, self._folder)
+
+    def _kind(self) -> str:
+        if self._window is None:
+            return "import"
+        return "snapshot" if self._source.is_snapshot else "pull"
 
     def discard(self) -> None:
         """Throw an unfinished package away (nothing of it was sealed)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from genai_audit import parsing, registry
@@ -24,17 +25,20 @@ def parse_and_load(run: Run, *, again: bool = False) -> None:
     for package in landed:  # not a number is shown from evidence that was altered
         check_file(package_folder(run.workspace, package) / RECORDS, package.files[RECORDS]["sha256"])
     parsing.parse_all(run.workspace, landed, run.settings, key, again=again)
-    sealed = {package.package_id: parsing.check_seal(run.workspace, package) for package in landed}
+    sealed = {
+        package.package_id: parsing.check_seal(run.workspace, package)
+        for package in landed
+        if registry.sources()[package.source].family
+    }
     with run.warehouse() as warehouse:
         loaded = warehouse.loaded()
-        for family in sorted({registry.sources()[package.source].family for package in landed}):
-            fresh = [
-                package
-                for package in landed
-                if package.package_id not in loaded and registry.sources()[package.source].family == family
-            ]
-            parsed = {package.package_id: sealed[package.package_id] for package in fresh}
-            run.record_count += warehouse.load(family, parsed) if fresh else 0
+        fresh: dict[str, dict[str, dict[str, Path]]] = {}  # base table -> package id -> table -> file
+        for package in landed:
+            if package.package_id in sealed and package.package_id not in loaded:
+                base = registry.sources()[package.source].base_table
+                fresh.setdefault(base, {})[package.package_id] = sealed[package.package_id]
+        for base, parsed in sorted(fresh.items()):
+            run.record_count += warehouse.load(base, parsed)
         _load_small_tables(run, warehouse, landed)
         warehouse.build()
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from genai_audit.calendars import format_instant
 from genai_audit.errors import IntegrityError
 from genai_audit.landing import RECORDS, Package, package_folder
 from genai_audit.line_tables import read_line_tables
@@ -68,7 +69,7 @@ def parse_all(
     """
     due: queue.SimpleQueue[Package] = queue.SimpleQueue()
     for package in chain:
-        if again or not is_parsed(workspace, package):
+        if sources()[package.source].family and (again or not is_parsed(workspace, package)):
             due.put(package)
     threads = min(settings.limits.parse_threads, due.qsize())
     if not threads:
@@ -179,7 +180,13 @@ class Parser:
         part.mkdir(mode=0o700, parents=True)
         landed, sha256 = package_folder(self._workspace, package) / RECORDS, package.files[RECORDS]["sha256"]
         check_file(landed, sha256)
-        for name, value in (("source", package.source), ("package_id", package.package_id)):
+        origin = {
+            "source": package.source,
+            "package_id": package.package_id,
+            # When the records were how they are here: of a snapshot, or of a file that holds no time itself.
+            "collected_at": format_instant(package.window.end) if package.window else package.closed_at,
+        }
+        for name, value in origin.items():
             self._connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         rows = self._write_tables(landed, part)
         facts = {name: {"rows": rows[name], "sha256": hash_file(_table_file(part, name))} for name in rows}

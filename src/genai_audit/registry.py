@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genai_audit.errors import SoftwareError
+from genai_audit.settings import Settings, SourceOptions
 
 if TYPE_CHECKING:
     import polars as pl
 
     from genai_audit.calendars import Window
-    from genai_audit.settings import Settings
 
 Leaf = TypeVar("Leaf")
 
@@ -51,20 +51,37 @@ class SourceContext:
 
     settings: Settings
     state_dir: Path  # small files that let a killed pull resume; belongs to this source alone
+    options: SourceOptions = field(default_factory=SourceOptions)  # the source's own section
     is_expected: bool = True  # a window of this source should not be empty
+
+    @property
+    def registers(self) -> Path:
+        """The folder of the registers that people edit."""
+        return self.state_dir.parent.parent / "registers"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One log we can collect. The module's docstring says what the log does and does not contain."""
+    """One log we can collect. The module's docstring says what the log does and does not contain.
+
+    A source of a family `""` is not parsed: its packages are read by others (registers).
+    """
 
     title: str
-    family: str  # sql/parse/<family>.sql reads its records
+    family: str  # sql/parse/<family>*.sql reads its records
+    base_table: str  # the staging table of the family with one row a record: it decides which are new
     identify: Callable[[dict[str, Any]], RecordIdentity]
-    needs: tuple[str, ...] = ()  # application permissions, exact names
+    needs: tuple[str, ...] = ()  # application permissions of Microsoft Graph, exact names
     lag: timedelta = timedelta(days=1)  # documented delay until records arrive
-    expected: str = "daily"  # daily | on import
+    expected: str = "daily"  # daily | on import: how often there should be something
+    unproven_when: str = "a window that should hold records holds none"
     pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
+    options: type[SourceOptions] = SourceOptions  # its section of genai-audit.toml
+    is_snapshot: bool = False  # it shows how things are now: one package a day, nothing older can be asked
+    keeps: timedelta = timedelta(days=180)  # how far back the service can be asked
+    requests: int = 1  # a window costs at least as many
+    missing: Callable[[Settings, SourceOptions], str] | None = None  # what to fill in first; "" when complete
+    probe: Callable[[SourceContext], str] | None = None  # asks the service once; what `doctor` then says
     kinds: tuple[str, ...] = ()  # kinds of file that `--kind` may name
     takes_own_kinds: bool = False  # a workspace may define kinds of its own; `read` refuses an unknown one
     recognise: Callable[[Path, bytes], str | None] | None = None  # file, first 64 kB -> kind, or None
@@ -109,6 +126,14 @@ def sources() -> dict[str, Source]:
 @cache
 def detections() -> dict[str, Detection]:
     return dict(_leaves("genai_audit.detections", "DETECTION", Detection))
+
+
+def what_is_missing(source_id: str, settings: Settings, options: SourceOptions) -> str:
+    """What must be configured before this source can be pulled, in words; "" when nothing is."""
+    source = sources()[source_id]
+    if source.needs and not (settings.tenant.tenant_id and settings.tenant.client_id):
+        return "fill tenant_id and client_id under [tenant]"
+    return source.missing(settings, options) if source.missing else ""
 
 
 def docstring(package: str, leaf: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from genai_audit import __version__
 from genai_audit.calendars import Window
+from genai_audit.configuration import options_of
 from genai_audit.landing import Package, packages
-from genai_audit.registry import SourceContext, sources
+from genai_audit.registry import SourceContext, sources, what_is_missing
 from genai_audit.settings import Settings
 from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace, write_durably
@@ -50,7 +51,7 @@ class Run:
         limits = self.settings.limits
         return Warehouse(
             self.workspace.warehouse,
-            memory_mb=limits.memory_mb,
+            memory_mb=limits.memory_mb * 2 // 3,  # what Python and Arrow need stands beside it
             threads=limits.parse_threads,
             tmp=self.workspace.tmp,
         )
@@ -58,12 +59,14 @@ class Run:
     def context(self, source_id: str) -> SourceContext:
         state = self.workspace.state / source_id
         state.mkdir(mode=0o700, exist_ok=True)
-        return SourceContext(self.settings, state, source_id in self.settings.sources.expected)
+        options = options_of(self.settings, source_id)
+        return SourceContext(self.settings, state, options, source_id in self.settings.sources.expected)
 
     def is_configured(self, source_id: str) -> bool:
-        """A source that needs permissions of the tenant can only be asked once a tenant is configured."""
-        source = sources().get(source_id)
-        return bool(source and (not source.needs or self.settings.tenant.client_id))
+        return source_id in sources() and not self.what_is_missing(source_id)
+
+    def what_is_missing(self, source_id: str) -> str:
+        return what_is_missing(source_id, self.settings, options_of(self.settings, source_id))
 
     @property
     def head(self) -> str:

@@ -22,8 +22,6 @@ from genai_audit.models import digest, order_models, read_models
 from genai_audit.privacy.disclosure import add_totals, disclose
 from genai_audit.workspace import settle, shipped
 
-# The table of each family that has one row a record: the one that decides which records are new.
-BASE_TABLE = {"m365": "stg_m365_event", "vle": "stg_vle_use"}
 Config = dict[str, str | bool | int | float | list[str]]
 COMMON: Config = {
     "autoinstall_known_extensions": "false",
@@ -72,8 +70,8 @@ class Warehouse:
         self.sql = shipped("sql")
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute("SET checkpoint_threshold = '1GB'")  # once, at the end of a build
-        for name in ("macros.sql", "staging.sql"):
-            self.connection.execute((self.sql / name).read_text(encoding="utf-8"))
+        for file in (self.sql / "macros.sql", *sorted((self.sql / "staging").glob("*.sql"))):
+            self.connection.execute(file.read_text(encoding="utf-8"))
 
     def __enter__(self) -> Warehouse:
         return self
@@ -98,8 +96,9 @@ class Warehouse:
     def loaded(self) -> set[str]:
         return {row[0] for row in self.connection.execute("SELECT package_id FROM loaded_package").fetchall()}
 
-    def load(self, family: str, parsed: Mapping[str, Mapping[str, Path]]) -> int:
-        """Add parsed packages (package id -> table -> Parquet file) of one family; returns new records.
+    def load(self, base: str, parsed: Mapping[str, Mapping[str, Path]]) -> int:
+        """Add parsed packages (package id -> table -> Parquet file) that share a base table: the one that has
+        one row a record. Returns new records.
 
         Records that are already in, from whichever source, are left out; among new ones with one id the first
         package wins. Touched days are remembered until `build`. All or nothing.
@@ -108,12 +107,11 @@ class Warehouse:
         for tables in parsed.values():
             for table, file in tables.items():
                 files.setdefault(table, []).append(str(file))
-        base = BASE_TABLE[family]
         with self._transaction() as run:
             count = self._load_new(base, files) if files else 0
             run(
-                "INSERT INTO loaded_package SELECT unnest($ids), $family",
-                {"ids": list(parsed), "family": family},
+                "INSERT INTO loaded_package SELECT unnest($ids), $base",
+                {"ids": list(parsed), "base": base},
             )
         return count
 
@@ -149,6 +147,17 @@ class Warehouse:
             FROM read_parquet($files) ANTI JOIN left_out USING (package_id, line_no)""",
             lines,
         )
+        run(
+            """INSERT INTO loaded_day SELECT source, occurred_day, count(*)
+            FROM read_parquet($files) ANTI JOIN left_out USING (package_id, line_no) GROUP BY ALL""",
+            lines,
+        )
+        run(
+            f"""INSERT INTO stg_repeat SELECT DISTINCT again.record_id, again.source, again.occurred_day
+            FROM read_parquet($files) again SEMI JOIN left_out USING (package_id, line_no)
+            JOIN {base} known USING (record_id) WHERE known.source <> again.source""",
+            lines,
+        )
         counted = run("SELECT count(*) FROM fresh").fetchone()
         return int(counted[0]) if counted else 0
 
@@ -173,8 +182,7 @@ class Warehouse:
                 for name in models:
                     run(f"DROP TABLE IF EXISTS {name}")
                 run("DELETE FROM touched_day")
-                for base in BASE_TABLE.values():
-                    run(f"INSERT INTO touched_day SELECT DISTINCT occurred_day FROM {base}")
+                run("INSERT INTO touched_day SELECT DISTINCT occurred_day FROM loaded_day")
             for name in order_models(models):
                 run(models[name])
             run("DELETE FROM touched_day")

@@ -13,6 +13,7 @@ TEXT, INT, BOOL, DAY, AT = pl.String, pl.Int32, pl.Boolean, pl.Date, pl.Datetime
 KINDS: dict[str, dict[str, Any]] = {
     "fct_external_use": {
         "record_id": TEXT,
+        "record_kind": TEXT,
         "occurred_at": AT,
         "occurred_day": DAY,
         "person_key": TEXT,

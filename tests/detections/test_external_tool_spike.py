@@ -21,7 +21,8 @@ SPAN = days(MONDAY - timedelta(days=70), 75)
 
 def uses(counts: Mapping[date, int], tool: str = "deepseek", **more: Any) -> list[dict[str, Any]]:
     return [
-        {"record_id": f"{tool}-{day}-{n:03}", "occurred_at": at(day, 600 + n), "occurred_day": day,
+        {"record_id": f"{tool}-{day}-{n:03}", "record_kind": "event",
+         "occurred_at": at(day, 600 + n), "occurred_day": day,
          "person_key": f"ps_{n % 7}", "tool_id": tool, "tool_name": tool.title(), "tool_status": "restricted",
          "channel": "ai_app", "source": "m365_audit"} | more
         for day, count in counts.items() for n in range(count)

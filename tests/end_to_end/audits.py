@@ -21,10 +21,10 @@ import httpx
 import zstandard
 
 from builders import copilot_record
+from genai_audit.configuration import load_settings
 from genai_audit.demo.tenant import Faults, RecordStore
 from genai_audit.loading import parse_and_load
 from genai_audit.runs import Run
-from genai_audit.settings import load_settings
 from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace
 

@@ -26,7 +26,8 @@ def checked_at() -> datetime:
 def clean_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:
-        connection.execute(Path(__file__).with_name("clean_warehouse.sql").read_text(encoding="utf-8"))
+        for sql in sorted(Path(__file__).parent.glob("clean_*.sql"), reverse=True):  # the common one first
+            connection.execute(sql.read_text(encoding="utf-8"))
     return file
 
 

@@ -24,7 +24,7 @@ def test_every_table_has_a_suite_and_every_suite_a_table() -> None:
     created = re.compile(
         r"^CREATE (?:OR REPLACE )?TABLE (?:IF NOT EXISTS )?((?:stg|dim|fct)_\w+)", re.MULTILINE
     )
-    models = [ROOT / "sql" / "staging.sql", *(ROOT / "sql" / "marts").glob("*.sql")]
+    models = [*(ROOT / "sql" / "staging").glob("*.sql"), *(ROOT / "sql" / "marts").glob("*.sql")]
     tables = {table for model in models for table in created.findall(model.read_text(encoding="utf-8"))}
     assert {file.stem for file in FILES} == tables
 

@@ -110,7 +110,8 @@ def test_every_model_and_staging_table_has_a_suite_with_reasons() -> None:
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "expectations").glob("*")
     }
     marts = {path.stem for path in (ROOT / "sql" / "marts").glob("*.sql")}
-    staging = re.findall(r"TABLE IF NOT EXISTS (stg_\w+)", (ROOT / "sql" / "staging.sql").read_text("utf-8"))
+    texts = [path.read_text("utf-8") for path in (ROOT / "sql" / "staging").glob("*.sql")]
+    staging = re.findall(r"TABLE IF NOT EXISTS (stg_\w+)", "".join(texts))
     assert marts | set(staging) == set(suites)
     for name, suite in suites.items():
         for expectation in suite["expectations"]:

@@ -79,7 +79,17 @@ def make_rows() -> dict[str, list[tuple[Any, ...]]]:
     ]
     people = [f"ps_{n:026d}" for n in range(30)]
     use = [
-        (f"x{n}-{t}-{i}", day, people[(n + i) % 30], tool[0], tool[1], tool[2], "endpoint_dlp", "m365_audit")
+        (
+            f"x{n}-{t}-{i}",
+            "event",
+            day,
+            people[(n + i) % 30],
+            tool[0],
+            tool[1],
+            tool[2],
+            "endpoint_dlp",
+            "m365_audit",
+        )
         for n, day in list_seen_days()
         for t, tool in enumerate(tools)
         for i in range((60 if t == 0 and day == SPIKE else 3 + n % 4) if t < 4 else 1)
@@ -352,6 +362,7 @@ def make_context() -> ReportContext:
     pulled = Source(
         title="Microsoft 365 audit log",
         family="m365",
+        base_table="stg_m365_event",
         needs=("AuditLogsQuery.Read.All",),
         lag=timedelta(days=3),
         identify=lambda body: RecordIdentity(None, None),

@@ -10,7 +10,7 @@ CREATE TABLE resource_access (
   VARCHAR
 );
 CREATE TABLE external_use (
-  record_id VARCHAR, occurred_day DATE, person_key VARCHAR, tool_id VARCHAR, tool_name VARCHAR,
+  record_id VARCHAR, record_kind VARCHAR, occurred_day DATE, person_key VARCHAR, tool_id VARCHAR, tool_name VARCHAR,
   tool_status VARCHAR, channel VARCHAR, source VARCHAR
 );
 CREATE TABLE vle_use (

@@ -15,7 +15,7 @@ import pytest
 from genai_audit.demo.tenant import Faults, PretendTenant
 from genai_audit.doctor import _check_clock
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
-from genai_audit.settings import M365AuditSettings, Settings
+from genai_audit.settings import Settings, SourceOptions
 from genai_audit.sources import _graph
 from genai_audit.sources._graph import ProtocolError, check_reachability, connect, read_token_roles
 from genai_audit.sources._patience import (
@@ -31,6 +31,8 @@ from genai_audit.sources._token_roles import check_token, is_read_only
 PERMISSION = "AuditLogsQuery.Read.All"
 TENANT = "7e57ab1e-0000-4000-8000-000000000001"
 
+QUICK = SourceOptions(retry_seconds=0.001, request_timeout_seconds=10)
+
 
 def settings_for(tenant: PretendTenant, credential: str = "client_secret", **changes: Any) -> Settings:
     values = {
@@ -38,9 +40,7 @@ def settings_for(tenant: PretendTenant, credential: str = "client_secret", **cha
         "client_secret_path": tenant.secret_path, "certificate_path": tenant.certificate_path,
         "graph_url": tenant.url, "authority_url": tenant.url, "ca_bundle": tenant.ca_path,
     }  # fmt: skip
-    return Settings(
-        tenant=values | changes, m365_audit={"retry_seconds": 0.001, "request_timeout_seconds": 10}
-    )
+    return Settings(tenant=values | changes)
 
 
 def make_token(**claims: Any) -> str:
@@ -250,7 +250,7 @@ def test_a_next_link_must_stay_on_our_host(tmp_path: Path, link: Any) -> None:
     settings = Settings(tenant={"graph_url": "https://graph.microsoft.com", "credential": "managed_identity"})
 
     async def check() -> None:
-        async with connect(settings, PERMISSION) as graph:
+        async with connect(settings, PERMISSION, QUICK) as graph:
             target = link.format(host="graph.microsoft.com") if isinstance(link, str) else link
             with pytest.raises(ProtocolError):
                 graph._check_link(target, set())
@@ -270,7 +270,7 @@ def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
         return httpx.Response(302, headers={"Location": "https://evil.example/"})
 
     async def ask() -> None:
-        async with connect(_offline(monkeypatch, answer), PERMISSION) as graph:
+        async with connect(_offline(monkeypatch, answer), PERMISSION, QUICK) as graph:
             with pytest.raises(ProtocolError, match="sends us elsewhere"):
                 await graph.send(graph.build_listing)
 
@@ -289,7 +289,7 @@ def test_a_body_that_is_never_json_ends_after_a_number_of_attempts(
         return httpx.Response(200, content=body)
 
     async def ask() -> None:
-        async with connect(_offline(monkeypatch, answer), PERMISSION) as graph:
+        async with connect(_offline(monkeypatch, answer), PERMISSION, QUICK) as graph:
             with pytest.raises(UnreachableError, match=r"not whole JSON|empty"):
                 async for _ in graph.pages(graph.build_listing):
                     pass
@@ -307,14 +307,14 @@ def _offline(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Settings:
 
     monkeypatch.setattr(_graph.httpx, "AsyncClient", make)
     monkeypatch.setattr(_graph._Tokens, "fetch", lambda *_, **__: _graph.AccessToken("t", 9_999_999_999))
-    return Settings(tenant={"credential": "managed_identity"}, m365_audit={"retry_seconds": 0.001})
+    return Settings(tenant={"credential": "managed_identity"})
 
 
 # How patient we are
 
 
 def _patience(**limits: Any) -> Patience:
-    return Patience(M365AuditSettings(**limits))
+    return Patience(SourceOptions(**limits))
 
 
 def _always(failure: TransientError) -> Any:
@@ -399,7 +399,7 @@ def test_retry_after_in_all_its_spellings(text: str, seconds: float | None) -> N
 
 def test_tls_is_always_verified() -> None:
     async def look() -> ssl.VerifyMode:
-        async with connect(Settings(tenant={"credential": "managed_identity"}), PERMISSION) as graph:
+        async with connect(Settings(tenant={"credential": "managed_identity"}), PERMISSION, QUICK) as graph:
             client = graph._adapter._http_client
             return client._transport.transport._pool._ssl_context.verify_mode
 

@@ -19,6 +19,7 @@ from genai_audit.demo.tenant import Faults, PretendTenant
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.registry import RawPage, SourceContext, sources
 from genai_audit.settings import Settings
+from genai_audit.sources._audit_options import M365AuditOptions
 from genai_audit.sources.m365_audit import SOURCE, pull
 
 START = datetime(2026, 10, 6, tzinfo=UTC)  # a Tuesday
@@ -59,9 +60,7 @@ class Setting:
         return collect(pull(window, self.with_limits(**limits)))
 
     def with_limits(self, **limits: Any) -> SourceContext:
-        section = self.context.settings.m365_audit.model_copy(update=limits)
-        settings = self.context.settings.model_copy(update={"m365_audit": section})
-        return replace(self.context, settings=settings)
+        return replace(self.context, options=self.context.options.model_copy(update=limits))
 
     def count(self, kind: str) -> int:
         return [one.kind for one in self.tenant.requests].count(kind)
@@ -90,10 +89,10 @@ def setting_of(
                 "tenant_id": pretend.tenant_id, "client_id": pretend.client_id, "credential": "client_secret",
                 "client_secret_path": pretend.secret_path, "graph_url": pretend.url,
                 "authority_url": pretend.url, "ca_bundle": pretend.ca_path,
-            },
-            m365_audit={"poll_seconds": 0.001, "retry_seconds": 0.001, "deadline_minutes": 1},
+            }
         )  # fmt: skip
-        yield Setting(pretend, SourceContext(settings, folder / "state"))
+        options = M365AuditOptions(poll_seconds=0.001, retry_seconds=0.001, deadline_minutes=1)
+        yield Setting(pretend, SourceContext(settings, folder / "state", options))
 
 
 def truth(records: list[tuple[datetime, bytes]]) -> list[bytes]:
@@ -120,7 +119,7 @@ def test_records_come_byte_for_byte_with_the_facts_of_the_window(tmp_path: Path)
             "outcome": "complete", "reason": "",
         }  # fmt: skip
         assert query.display_name.startswith("genai-audit 2026-10-06T00:00:00Z/2026-10-07T00:00:00Z ")
-        assert query.operations == setting.context.settings.m365_audit.operations
+        assert query.operations == M365AuditOptions().operations
         assert setting.state_files == []
 
 

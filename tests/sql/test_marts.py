@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from builders import count_days
 from genai_audit.models import order_models
 from genai_audit.warehouse import Warehouse
 
@@ -18,6 +19,7 @@ HEAD = {"occurred_at": NOON, "occurred_day": DAY, "source": "m365_audit", "packa
 def warehouse(tmp_path: Any) -> Iterator[Warehouse]:
     with Warehouse(tmp_path / "warehouse.duckdb") as opened:
         opened.replace("stg_m365_event", [HEAD | {"record_id": "base"}])  # a day with a record gets its marts
+        count_days(opened, "stg_m365_event")
         yield opened
 
 
@@ -271,7 +273,7 @@ def test_only_touched_days_are_rebuilt_and_a_changed_register_touches_all(wareho
     other = {"occurred_day": DAY - timedelta(days=1), "occurred_at": NOON - timedelta(days=1)}
     put(warehouse, "stg_interaction", interaction("a"), interaction("b", **other))
     put(warehouse, "stg_m365_event", HEAD | {"record_id": "a"}, HEAD | {"record_id": "b"} | other)
-    warehouse.connection.execute("INSERT INTO touched_day SELECT occurred_day FROM stg_m365_event")
+    count_days(warehouse, "stg_m365_event")
     assert ask(warehouse, "SELECT count(*) FROM fct_interaction") == [(2,)]
     warehouse.connection.execute("UPDATE fct_interaction SET app_host = 'changed'")
     put(warehouse, "stg_interaction", interaction("a"), interaction("b", **other))

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from builders import count_days
 from genai_audit.warehouse import AUDIENCES, Warehouse, open_published
 
 NOON = datetime(2026, 10, 6, 11, tzinfo=UTC)
@@ -36,7 +37,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for n in range(people)
         ]
         warehouse.replace("stg_vle_use", rows)
-        warehouse.connection.execute("INSERT INTO touched_day VALUES ('2026-10-06')")
+        count_days(warehouse, "stg_vle_use")
         warehouse.build()
         for audience in AUDIENCES:
             warehouse.publish(audience, folder / f"{audience}.duckdb")
@@ -94,7 +95,7 @@ def publish_lide(folder: Path, *rows: dict[str, Any], people: int = 0, below: in
         warehouse.replace("stg_vle_use", [HEAD | {"record_id": f"r{n}"} | row for n, row in enumerate(rows)])
         directory = [{"person_key": f"ps_{n}", "role": "staff"} for n in range(people)]
         warehouse.replace("stg_directory", directory)
-        warehouse.connection.execute("INSERT INTO touched_day SELECT DISTINCT occurred_day FROM stg_vle_use")
+        count_days(warehouse, "stg_vle_use")
         warehouse.build()
         for audience in ("lide", "compliance"):
             warehouse.publish(audience, folder / f"{audience}.duckdb", suppress_below=below)

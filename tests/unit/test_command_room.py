@@ -151,7 +151,7 @@ def test_the_plan_promises_no_request_where_none_is_possible(workspace: Workspac
     settings = make_settings(workspace)
     plan = collection.describe_plan(workspace, settings, day_window(), ["m365_audit", "vle_csv"])
     assert plan == [
-        "m365_audit: not configured, nothing to pull (see [tenant] in genai-audit.toml)",
+        "m365_audit: not configured, nothing to pull: fill tenant_id and client_id under [tenant]",
         "vle_csv: read from files, not pulled (use `genai-audit import FILE`)",
     ]
     settings = make_settings(workspace, '[tenant]\ntenant_id = "t"\nclient_id = "c"\n')

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import DAY, copilot_record, day_window, land, make_workspace
+from genai_audit.configuration import load_settings
 from genai_audit.errors import IntegrityError
 from genai_audit.landing import (
     MANIFEST,
@@ -23,11 +24,12 @@ from genai_audit.landing import (
     read_records,
 )
 from genai_audit.registry import RawPage, RecordIdentity, Source
-from genai_audit.settings import load_settings
 from genai_audit.verification import verify_landing
 from genai_audit.workspace import Workspace
 
-PLAIN = Source("test", "m365", lambda value: RecordIdentity(value.get("id"), value.get("at")))
+PLAIN = Source(
+    "test", "m365", "stg_m365_event", lambda value: RecordIdentity(value.get("id"), value.get("at"))
+)
 
 
 @pytest.fixture

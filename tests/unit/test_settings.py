@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from genai_audit.configuration import load_settings
 from genai_audit.errors import ConfigurationError
-from genai_audit.settings import Settings, load_settings
+from genai_audit.settings import Settings
 
 
 def load(tmp_path: Path, text: str) -> Settings:

@@ -54,7 +54,7 @@ class Session:
         return find_workspace(self.workspace_flag)
 
     def settings(self) -> Settings:
-        from genai_audit.settings import load_settings
+        from genai_audit.configuration import load_settings
 
         self.workspace.require()
         return load_settings(self.workspace.settings_file)

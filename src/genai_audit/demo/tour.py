@@ -15,12 +15,12 @@ from typing import Protocol
 from genai_audit import pipeline
 from genai_audit.calendars import Window, start_of_uk_day, uk_day
 from genai_audit.collection import import_files, pull
+from genai_audit.configuration import load_settings
 from genai_audit.demo.planting import Planted
 from genai_audit.demo.university import University
 from genai_audit.doctor import set_up
 from genai_audit.errors import SoftwareError, UsageError
 from genai_audit.runs import Run
-from genai_audit.settings import load_settings
 from genai_audit.warehouse import open_published
 from genai_audit.workspace import Workspace, write_durably
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from genai_audit.calendars import Window
 from genai_audit.errors import SourceUnavailableError
-from genai_audit.settings import M365AuditSettings
+from genai_audit.sources._audit_options import M365AuditOptions
 from genai_audit.sources._graph import Graph, GraphRefusedError
 from genai_audit.sources._patience import TransientError
 from genai_audit.sources._query_state import QueryEntry, QueryState
@@ -36,7 +36,7 @@ class FinishedQuery:
 class AuditQueries:
     """Creates, resumes and awaits queries."""
 
-    def __init__(self, graph: Graph, state: QueryState, limits: M365AuditSettings) -> None:
+    def __init__(self, graph: Graph, state: QueryState, limits: M365AuditOptions) -> None:
         self._graph, self._state, self._limits = graph, state, limits
 
     async def finish(self, span: Window) -> FinishedQuery:

@@ -16,6 +16,7 @@ from typing import Any
 from genai_audit.calendars import Window, read_instant, uk_day
 from genai_audit.errors import GenaiAuditError
 from genai_audit.registry import RawPage, RecordIdentity, SourceContext
+from genai_audit.sources._audit_options import M365AuditOptions
 from genai_audit.sources._audit_queries import AuditQueries, FinishedQuery
 from genai_audit.sources._graph import Graph, GraphRefusedError, ProtocolError, connect
 from genai_audit.sources._patience import DeadlineError, UnreachableError
@@ -86,8 +87,8 @@ def stream_window(
 async def _collect(
     window: Window, context: SourceContext, identify: Identify, permission: str
 ) -> AsyncGenerator[RawPage, None]:
-    state = QueryState(context.state_dir, context.settings, window)
-    async with connect(context.settings, permission) as graph:
+    state = QueryState(context, window)
+    async with connect(context.settings, permission, context.options) as graph:
         collection = Collection(graph, state, window, context, identify)
         failure: GenaiAuditError | None = None
         try:
@@ -111,7 +112,8 @@ class Collection:
         self, graph: Graph, state: QueryState, window: Window, context: SourceContext, identify: Identify
     ) -> None:
         self._graph, self._window = graph, window
-        self._limits = context.settings.m365_audit
+        assert isinstance(context.options, M365AuditOptions)
+        self._limits = context.options
         self._queries = AuditQueries(graph, state, self._limits)
         self._top: int | None = self._limits.page_size
         self._is_expected = context.is_expected

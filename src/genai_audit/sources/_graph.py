@@ -43,7 +43,7 @@ from msgraph_core import GraphClientFactory
 
 from genai_audit.calendars import Window
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
-from genai_audit.settings import Settings, TenantSettings
+from genai_audit.settings import Settings, SourceOptions, TenantSettings
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
 from genai_audit.sources._token_roles import check_token
@@ -355,9 +355,11 @@ async def _refuse_redirect(response: httpx.Response) -> None:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, permission: str) -> AsyncIterator[Graph]:
+async def connect(
+    settings: Settings, permission: str, options: SourceOptions | None = None
+) -> AsyncIterator[Graph]:
     """A Graph of its own: nothing in it is shared with another thread or event loop."""
-    tenant, limits = settings.tenant, settings.m365_audit
+    tenant, limits = settings.tenant, options or SourceOptions()
     host = check_address(tenant.graph_url)
     client = httpx.AsyncClient(
         verify=make_trust(tenant),
@@ -413,7 +415,7 @@ def read_token_roles(settings: Settings) -> tuple[str, ...]:
     """
     tenant = settings.tenant
     check_address(tenant.graph_url)
-    tokens = _Tokens(tenant, settings.m365_audit.request_timeout_seconds)
+    tokens = _Tokens(tenant, SourceOptions().request_timeout_seconds)
     try:
         token = tokens.fetch(_scope(tenant))
     except TransientError as failure:

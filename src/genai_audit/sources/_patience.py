@@ -18,7 +18,7 @@ from typing import TypeVar
 import httpx
 
 from genai_audit.errors import SourceUnavailableError
-from genai_audit.settings import M365AuditSettings
+from genai_audit.settings import SourceOptions
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class TransientError(Exception):
 class Patience:
     """Counts retries and watches the deadline of one pull."""
 
-    def __init__(self, limits: M365AuditSettings) -> None:
+    def __init__(self, limits: SourceOptions) -> None:
         self._limits = limits
         self._deadline = time.monotonic() + limits.deadline_minutes * 60
         self.retry_count = self.throttled_count = 0
@@ -69,7 +69,7 @@ class Patience:
                 if failures >= ATTEMPTS:
                     raise UnreachableError(
                         f"The service failed {failures} times in a row: {failure.reason}.",
-                        where="Microsoft Graph",
+                        where="the service that was asked",
                         next_step="Check the network and the service health page, then run again.",
                     ) from None
                 await self._pause(failure, number)
@@ -84,8 +84,8 @@ class Patience:
     def give_up(self, reason: str) -> DeadlineError:
         return DeadlineError(
             f"Out of time after {self._limits.deadline_minutes:g} minutes: {reason}.",
-            where="m365_audit.deadline_minutes",
-            next_step="Run again: the same query is resumed. If this repeats, raise the limit.",
+            where="deadline_minutes of the source's section",
+            next_step="Run again: it goes on where it can. If this repeats, raise the limit.",
         )
 
     async def _pause(self, failure: TransientError, number: int) -> None:

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from genai_audit.calendars import Window
-from genai_audit.settings import Settings
+from genai_audit.registry import SourceContext
+from genai_audit.sources._audit_options import M365AuditOptions
 from genai_audit.workspace import canonical_json, write_durably
 
 KEPT_SECONDS = 24 * 3600  # an older answer would miss too much of what arrived since; how long it stays
@@ -36,8 +37,10 @@ class QueryEntry:
 class QueryState:
     """The queries of one window (its halves included) for one tenant and one set of filters."""
 
-    def __init__(self, folder: Path, settings: Settings, window: Window) -> None:
-        tenant, operations = settings.tenant, sorted(settings.m365_audit.operations)
+    def __init__(self, context: SourceContext, window: Window) -> None:
+        assert isinstance(context.options, M365AuditOptions)
+        folder, tenant = context.state_dir, context.settings.tenant
+        operations = sorted(context.options.operations)
         self.filters = hashlib.sha256(canonical_json(operations)).hexdigest()[:12]
         self._scope = {
             "tenant": [tenant.graph_url, tenant.tenant_id], "filters": operations, "window": str(window),

@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from genai_audit.calendars import Window
 from genai_audit.registry import RawPage, Source, SourceContext
+from genai_audit.sources._audit_options import M365AuditOptions
 from genai_audit.sources._m365_records import identify_record
 
 PERMISSION = "AuditLogsQuery.Read.All"  # the only one that covers Copilot (facts/m365.md §1.5)
@@ -36,12 +37,25 @@ def pull(window: Window, context: SourceContext) -> Iterator[RawPage]:
     return stream_window(window, context, identify_record, PERMISSION)
 
 
+def probe(context: SourceContext) -> str:
+    """Ask once for the list of queries."""
+    from genai_audit.sources import _graph
+
+    _graph.check_reachability(context.settings, PERMISSION)
+    return f"{context.settings.tenant.graph_url} answers"
+
+
 SOURCE = Source(
     title="Microsoft 365 audit log",
     family="m365",
+    base_table="stg_m365_event",
     identify=identify_record,
     needs=(PERMISSION,),
     lag=timedelta(days=3),
     expected="daily",
+    unproven_when="a window with a weekday holds no record: auditing may be off, or a permission missing",
     pull=pull,
+    options=M365AuditOptions,
+    requests=3,  # create, poll and read
+    probe=probe,
 )

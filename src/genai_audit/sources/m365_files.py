@@ -57,6 +57,7 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
 SOURCE = Source(
     title="Microsoft 365 audit log, exported files",
     family="m365",
+    base_table="stg_m365_event",
     identify=identify_record,
     lag=timedelta(days=3),
     expected="on import",

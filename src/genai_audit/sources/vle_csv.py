@@ -59,7 +59,7 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     refused whole (BadDataError) when it lacks a required column or the day that it needs, has rows of
     different widths, mixes record kinds, or has more than one row in a hundred (and at least two) that can't
     be read."""
-    rules = maps.find_map(kind, context.state_dir.parent.parent / "registers" / "vle_maps")
+    rules = maps.find_map(kind, context.registers / "vle_maps")
     table = open_table(path, rules.unpack)
     check_header(path, kind, rules, table.header)
     bound = maps.bind_columns(rules, table.header)
@@ -165,6 +165,7 @@ def _describe(table: Table, check: Check) -> dict[str, Any]:
 SOURCE = Source(
     title="VLE GenAI activity, exported tables",
     family="vle",
+    base_table="stg_vle_use",
     identify=identify,
     lag=timedelta(days=1),
     expected="on import",
