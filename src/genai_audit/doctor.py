@@ -188,7 +188,7 @@ def _check_clock(settings: Settings) -> Finding:
     tenant = settings.tenant
     address = f"{tenant.authority_url}/{tenant.tenant_id}/v2.0/.well-known/openid-configuration"
     try:
-        stated = httpx.get(address, verify=make_trust(tenant), timeout=10).headers["Date"]
+        stated = httpx.get(address, verify=make_trust(tenant.ca_bundle), timeout=10).headers["Date"]
     except GenaiAuditError as error:
         return Finding("fix", "clock", f"{error.what} {error.next_step}")
     except (httpx.HTTPError, KeyError):

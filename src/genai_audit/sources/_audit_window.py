@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from genai_audit.sources._graph import Graph, GraphRefusedError, ProtocolError, 
 from genai_audit.sources._patience import DeadlineError, UnreachableError
 from genai_audit.sources._query_state import QueryState
 from genai_audit.sources._raw_pages import ServicePage
+from genai_audit.sources._streams import stream_pages
 
 Identify = Callable[[Mapping[str, Any]], RecordIdentity]
 
@@ -58,30 +58,12 @@ class Tally:
 def stream_window(
     window: Window, context: SourceContext, identify: Identify, permission: str
 ) -> Iterator[RawPage]:
-    """Pages as they arrive, then one page with the facts. A private event loop lives as long as the iterator.
+    """Pages as they arrive, then one page with the facts.
 
     Raises SourceUnavailableError (or PermissionMissingError, ConfigurationError) only if no record came;
     afterwards a failure ends the stream with the outcome `partial` and its reason.
     """
-    pages = _collect(window, context, identify, permission)
-    arrived: list[RawPage] = []
-
-    async def advance() -> bool:
-        """A task that had the page as its result would show every record in its repr."""
-        async for page in pages:
-            arrived.append(page)
-            return True
-        return False
-
-    async def close() -> None:
-        await pages.aclose()
-
-    with asyncio.Runner() as runner:
-        try:
-            while runner.run(advance()):
-                yield arrived.pop()
-        finally:
-            runner.run(close())
+    return stream_pages(_collect(window, context, identify, permission))
 
 
 async def _collect(

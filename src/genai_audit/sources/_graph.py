@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -45,6 +43,7 @@ from genai_audit.calendars import Window
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.settings import Settings, SourceOptions, TenantSettings
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
+from genai_audit.sources._private_files import read_private
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
 from genai_audit.sources._token_roles import check_token
 from genai_audit.sources._trust import make_trust
@@ -116,14 +115,18 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
     wiring |= {"authority": tenant.authority_url}
     if tenant.authority_url != TenantSettings().authority_url:
         wiring |= {"disable_instance_discovery": True}
-    make_trust(tenant)  # a bundle that can't be read is our own error, not one of the sign-in library
+    make_trust(
+        tenant.ca_bundle
+    )  # a bundle that can't be read is our own error, not one of the sign-in library
     if tenant.ca_bundle:
         wiring |= {"connection_verify": str(tenant.ca_bundle)}
     if urlsplit(tenant.authority_url).hostname in _LOOPBACK:
         wiring |= {"use_env_settings": False}
     is_secret = tenant.credential == "client_secret"
     key = "client_secret_path" if is_secret else "certificate_path"
-    content = _read_private(tenant.client_secret_path if is_secret else tenant.certificate_path, key)
+    content = read_private(
+        tenant.client_secret_path if is_secret else tenant.certificate_path, f"tenant.{key}"
+    )
     try:
         if is_secret:
             secret = content.decode().strip()
@@ -136,32 +139,6 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
             next_step="Copy the ids from the application's overview page in Entra; a certificate file is PEM "
             "with an RSA private key and the certificate.",
         ) from None
-
-
-def _read_private(path: Path | None, key: str) -> bytes:
-    """A file that only its owner may read."""
-    key = f"tenant.{key}"
-    if path is None or not os.path.isfile(path):  # which says no also of a folder that is closed to us
-        raise ConfigurationError(
-            f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of a file, mode 0600."
-        )
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(
-            f"The file of {key} can be read by other accounts.",
-            where="genai-audit.toml",
-            next_step=f"Run `chmod 600 {path}`; if others may have read it, replace the credential in Entra.",
-        )
-    try:
-        content = path.read_bytes()
-    except OSError:
-        content = b""
-    if not content.strip():
-        raise ConfigurationError(
-            f"The file of {key} is empty or can't be read.",
-            where="genai-audit.toml",
-            next_step="Put the credential into it; this account must own it.",
-        )
-    return content
 
 
 def _translate_sign_in(error: Exception) -> Exception:
@@ -219,6 +196,10 @@ class Graph:
             operation_filters=list(operations),
         )
         return self._queries.to_post_request_information(query)
+
+    def build_get(self, path: str) -> RequestInformation:
+        """GET of a path of this version, for what the SDK has no builder for (facts/m365.md §2.6)."""
+        return _follow(f"{self._adapter.base_url}{path}")
 
     def build_listing(self) -> RequestInformation:
         return self._queries.to_get_request_information()
@@ -362,7 +343,7 @@ async def connect(
     tenant, limits = settings.tenant, options or SourceOptions()
     host = check_address(tenant.graph_url)
     client = httpx.AsyncClient(
-        verify=make_trust(tenant),
+        verify=make_trust(tenant.ca_bundle),
         timeout=limits.request_timeout_seconds,
         trust_env=host not in _LOOPBACK,
         event_hooks={"response": [_refuse_redirect]},

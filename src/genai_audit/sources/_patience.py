@@ -7,10 +7,9 @@ nonsense are met with growing pauses with jitter, ATTEMPTS times for one request
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -60,20 +59,23 @@ class Patience:
 
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Repeat until it works. Raises UnreachableError after ATTEMPTS failures, or DeadlineError."""
-        failures = 0
-        for number in itertools.count(1):
+        failures: list[TransientError] = []
+        while True:
             try:
                 return await attempt()
             except TransientError as failure:
-                failures += not failure.is_throttled
-                if failures >= ATTEMPTS:
-                    raise UnreachableError(
-                        f"The service failed {failures} times in a row: {failure.reason}.",
-                        where="the service that was asked",
-                        next_step="Check the network and the service health page, then run again.",
-                    ) from None
-                await self._pause(failure, number)
-        raise AssertionError("an endless loop ended")
+                failures.append(failure)
+                await asyncio.sleep(self._next_pause(failures))
+
+    def persist_blocking(self, attempt: Callable[[], T]) -> T:
+        """The same for a caller without an event loop."""
+        failures: list[TransientError] = []
+        while True:
+            try:
+                return attempt()
+            except TransientError as failure:
+                failures.append(failure)
+                time.sleep(self._next_pause(failures))
 
     async def wait(self, seconds: float, reason: str) -> None:
         """Sleep, but not past the deadline: there, DeadlineError with the reason."""
@@ -88,7 +90,16 @@ class Patience:
             next_step="Run again: it goes on where it can. If this repeats, raise the limit.",
         )
 
-    async def _pause(self, failure: TransientError, number: int) -> None:
+    def _next_pause(self, failures: Sequence[TransientError]) -> float:
+        """Seconds until the next attempt at this request. Counts; raises when there will be none."""
+        failure, number = failures[-1], len(failures)
+        broken = sum(not one.is_throttled for one in failures)
+        if broken >= ATTEMPTS:
+            raise UnreachableError(
+                f"The service failed {broken} times in a row: {failure.reason}.",
+                where="the service that was asked",
+                next_step="Check the network and the service health page, then run again.",
+            ) from None
         first = self._limits.retry_seconds
         pause = random.uniform(0.5, 1.0) * min(LONGEST_PAUSE, first * 2.0 ** min(number - 1, 30))
         if failure.retry_after is not None:  # plus a little, so that parallel pulls don't come back as one
@@ -97,7 +108,7 @@ class Patience:
         self.throttled_count += failure.is_throttled
         if pause >= self.seconds_left:
             raise self.give_up(failure.reason)
-        await asyncio.sleep(pause)
+        return pause
 
 
 def read_retry_after(headers: httpx.Headers) -> float | None:
