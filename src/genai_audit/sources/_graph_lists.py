@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,8 +22,8 @@ Pick = Callable[[bytes, Any], bytes | None]
 
 @dataclass(frozen=True)
 class GraphList:
-    """One list. `path` begins with a slash and has no version; `pick(raw, value)` returns the bytes to land, or
-    None for an entry that is none of our business (it is counted as `left_out`)."""
+    """One list. `path` begins with a slash and has no version; `pick(raw, value)` returns the bytes to land,
+    or None for an entry that is none of our business (it is counted as `left_out`)."""
 
     path: str
     query: Mapping[str, str] | None = None
@@ -51,7 +52,7 @@ async def _collect(
             for one in lists:
                 graph.use_version(one.version)
                 try:
-                    async for page in graph.pages(lambda one=one: graph.build_get(_address(one))):
+                    async for page in graph.pages(partial(graph.build_get, _address(one))):
                         kept = [
                             picked
                             for raw, value in zip(page.records, page.values, strict=True)

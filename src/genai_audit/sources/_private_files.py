@@ -9,7 +9,10 @@ from genai_audit.errors import ConfigurationError
 
 
 def read_private(path: Path | None, key: str) -> bytes:
-    """The content of a file that only its owner may read; `key`: the setting that names it. Raises ConfigurationError."""
+    """The content of a file that only its owner may read; `key` is the setting that names it.
+
+    Raises ConfigurationError.
+    """
     if path is None or not os.path.isfile(path):  # which says no also of a folder that is closed to us
         raise ConfigurationError(
             f"{key} names no file.", where="genai-audit.toml", next_step="Give the path of a file, mode 0600."
