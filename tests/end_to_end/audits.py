@@ -112,7 +112,7 @@ def serve(store: RecordStore, folder: Path, faults: Faults | None = None) -> Ite
     """The pretend tenant as another process; gives what it says of itself (url, toml, …)."""
     folder.mkdir(parents=True, exist_ok=True)
     store.write(folder / "records.ndjson")
-    command = [sys.executable, "-m", "genai_audit.demo.tenant", "--records", str(folder / "records.ndjson"),
+    command = [sys.executable, "-m", "genai_audit.demo.serve_file", "--records", str(folder / "records.ndjson"),
                "--workdir", str(folder), "--faults", json.dumps(asdict(faults or Faults()))]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

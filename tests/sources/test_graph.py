@@ -132,7 +132,7 @@ def test_a_bundle_that_is_none_is_named_wherever_it_is_used(tmp_path: Path, bund
             with pytest.raises(ConfigurationError, match="ca_bundle"):
                 ask()
         finding = _check_clock(settings)
-    assert (finding.state, "tenant.ca_bundle" in finding.text) == ("fix", True)
+    assert (finding.state, "ca_bundle" in finding.text) == ("fix", True)
 
 
 def test_a_wrong_secret_names_entras_code_and_not_the_secret(tmp_path: Path) -> None:

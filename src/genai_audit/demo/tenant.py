@@ -12,12 +12,9 @@ tells requests, queries and faults so far; `PUT /_pretend/now` with an ISO time 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import secrets
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -88,6 +85,7 @@ class PretendTenant:
         now: datetime | None = None,
         port: int = 0,
         tenant_id: str = TENANT_ID,
+        interfaces: Iterable[Callable[[PretendTenant], list[Route]]] = (),
     ) -> None:
         self.faults = faults or Faults()
         self.tenant_id, self.client_id = tenant_id, CLIENT_ID
@@ -105,7 +103,8 @@ class PretendTenant:
         self.secret_path = write_private(workdir / "client_secret.txt", self._sign_in.secret.encode())
         self.certificate_path = write_private(workdir / "client.pem", client)
         server_path = write_private(workdir / "server.pem", server)
-        self._server = LoopbackServer(Starlette(routes=self._routes()), server_path, port)
+        routes = [*self._routes(), *(route for one in interfaces for route in one(self)), self._last_route()]
+        self._server = LoopbackServer(Starlette(routes=routes), server_path, port)
         self.url = self._sign_in.url = f"https://{HOST}:{self._server.port}"
 
     def __enter__(self) -> PretendTenant:
@@ -161,8 +160,19 @@ class PretendTenant:
             Route(queries + "/{query_id}/records", self._graph("records", self._records)),
             Route("/_pretend/state", self._state),
             Route("/_pretend/now", self._move_clock, methods=["PUT"]),
-            Route("/{rest:path}", self._logged("other", self._unknown), methods=["GET", "POST", "DELETE"]),
         ]
+
+    def _last_route(self) -> Route:
+        return Route("/{rest:path}", self._logged("other", self._unknown), methods=["GET", "POST", "DELETE"])
+
+    def graph_route(
+        self, path: str, kind: str, answer: Answer, permission: str, methods: tuple[str, ...] = ("GET",)
+    ) -> Route:
+        """A route that needs a token with this permission, and that the faults may strike like any other.
+
+        `path` begins with `/{version}` for an interface of Graph. `kind`: its name in `requests` and faults.
+        """
+        return Route(path, self._graph(kind, answer, permission), methods=list(methods))
 
     def _logged(self, kind: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -181,9 +191,11 @@ class PretendTenant:
 
         return endpoint
 
-    def _graph(self, kind: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    def _graph(
+        self, kind: str, answer: Answer, permission: str = "AuditLogsQuery"
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request, number: int) -> Response:
-            self._check_access(request, kind, number)
+            self._check_access(request, kind, number, permission)
             fault = self._counter.draw(kind, number)
             other = replace_answer(fault, self.faults, self._counter.given(fault)) if fault else None
             response = other or await answer(request, number)
@@ -195,7 +207,7 @@ class PretendTenant:
 
         return self._logged(kind, checked)
 
-    def _check_access(self, request: Request, kind: str, number: int) -> None:
+    def _check_access(self, request: Request, kind: str, number: int, permission: str) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise RefusedError(401, "InvalidAuthenticationToken", "Access token is empty.")
@@ -204,9 +216,9 @@ class PretendTenant:
             raise RefusedError(401, "InvalidAuthenticationToken", message)
         if self.faults.forbidden:
             self._counter.hit("forbidden", kind, number)
-        if self.faults.forbidden or not any(r.startswith("AuditLogsQuery") for r in self._sign_in.roles):
+        if self.faults.forbidden or not any(r.startswith(permission) for r in self._sign_in.roles):
             raise RefusedError(403, "Forbidden", "The application lacks a permission that this call needs.")
-        version = request.path_params["version"]
+        version = request.path_params.get("version", "v1.0")
         if version == "v1.0" and self.faults.segment_missing:
             self._counter.hit("segment_missing", kind, number)
         elif version in self._versions:
@@ -269,32 +281,3 @@ class PretendTenant:
     async def _move_clock(self, request: Request) -> Response:
         self.now = datetime.fromisoformat((await request.body()).decode())
         return Response(status_code=204)
-
-
-def main() -> None:
-    """Serve a file of records until SIGTERM or Ctrl-C."""
-    parser = argparse.ArgumentParser(description="A pretend Microsoft 365 tenant.")
-    parser.add_argument("--records", type=Path, required=True, help="NDJSON, or a file of RecordStore.write")
-    parser.add_argument("--workdir", type=Path, required=True, help="for certificates and the client secret")
-    parser.add_argument("--faults", type=Faults.from_json, default=Faults(), help="JSON of Faults' fields")
-    parser.add_argument("--page-size", type=int, default=1000)
-    parser.add_argument("--cap", type=int, default=1_000_000)
-    parser.add_argument("--polls-until-ready", type=int, default=1)
-    parser.add_argument("--now", type=datetime.fromisoformat, help="records that arrive later are not shown")
-    parser.add_argument("--port", type=int, default=0)
-    wish = vars(parser.parse_args())
-    stopped = threading.Event()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: stopped.set())
-    with PretendTenant(RecordStore.read(wish.pop("records")), **wish) as tenant:
-        facts = {
-            "url": tenant.url, "tenant_id": tenant.tenant_id, "client_id": tenant.client_id,
-            "ca_path": str(tenant.ca_path), "secret_path": str(tenant.secret_path),
-            "certificate_path": str(tenant.certificate_path), "toml": tenant.as_toml(),
-        }  # fmt: skip
-        print(json.dumps(facts), flush=True)
-        stopped.wait()
-
-
-if __name__ == "__main__":
-    main()

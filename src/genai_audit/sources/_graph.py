@@ -115,9 +115,7 @@ def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
     wiring |= {"authority": tenant.authority_url}
     if tenant.authority_url != TenantSettings().authority_url:
         wiring |= {"disable_instance_discovery": True}
-    make_trust(
-        tenant.ca_bundle
-    )  # a bundle that can't be read is our own error, not one of the sign-in library
+    make_trust(tenant.ca_bundle)  # one that can't be read is our own error, not the sign-in library's
     if tenant.ca_bundle:
         wiring |= {"connection_verify": str(tenant.ca_bundle)}
     if urlsplit(tenant.authority_url).hostname in _LOOPBACK:

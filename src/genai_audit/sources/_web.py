@@ -1,4 +1,4 @@
-"""The door to services other than Microsoft Graph: one host, blocking requests, our patience, no redirects."""
+"""The door to services other than Microsoft Graph: one host, blocking requests, our patience."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Web:
     """Requests to one service, within the patience of one pull. Use as a context manager.
 
     `name`: how people call the service. `sign`: headers that prove who we are, asked for before every
-    request; `renew`: called once after a 401, before `sign` is asked again. `read_pause`: seconds to wait, from
-    the headers of a 429.
+    request; `renew`: called once after a 401, before `sign` is asked again. `read_pause`: seconds to wait,
+    from the headers of a 429.
     """
 
     def __init__(
