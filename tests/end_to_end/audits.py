@@ -112,8 +112,10 @@ def serve(store: RecordStore, folder: Path, faults: Faults | None = None) -> Ite
     """The pretend tenant as another process; gives what it says of itself (url, toml, …)."""
     folder.mkdir(parents=True, exist_ok=True)
     store.write(folder / "records.ndjson")
-    command = [sys.executable, "-m", "genai_audit.demo.serve_file", "--records", str(folder / "records.ndjson"),
-               "--workdir", str(folder), "--faults", json.dumps(asdict(faults or Faults()))]  # fmt: skip
+    said = json.dumps(asdict(faults or Faults()))
+    told = {"records": folder / "records.ndjson", "workdir": folder, "faults": said}
+    command = [sys.executable, "-m", "genai_audit.demo.serve_file"]
+    command += [word for name, value in told.items() for word in (f"--{name}", str(value))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

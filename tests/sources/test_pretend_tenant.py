@@ -495,7 +495,7 @@ def test_store_survives_a_file(tmp_path: Path) -> None:
 def test_tenant_runs_as_a_process(tmp_path: Path) -> None:
     file = tmp_path / "records.ndjson"
     file.write_bytes(b"\n".join(raw for _, raw in RECORDS))
-    command = [sys.executable, "-m", "genai_audit.demo.tenant", "--records", str(file), "--workdir"]
+    command = [sys.executable, "-m", "genai_audit.demo.serve_file", "--records", str(file), "--workdir"]
     command += [
         str(tmp_path / "tenant"),
         "--page-size",

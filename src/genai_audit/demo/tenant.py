@@ -2,12 +2,9 @@
 
 The real msgraph-sdk and azure-identity talk to it, so that the demo and the fault tests run the code that a
 real tenant runs (facts/m365.md §§1–2). What it answers is what the documentation and reports say a tenant
-answers; it proves nothing about the live service. As a process of its own:
-
-    python -m genai_audit.demo.tenant --records FILE.ndjson --workdir DIR [--faults JSON]
-
-prints one JSON line (url, tenant_id, client_id, paths, toml) and serves until SIGTERM. `GET /_pretend/state`
-tells requests, queries and faults so far; `PUT /_pretend/now` with an ISO time moves the tenant's clock.
+answers; it proves nothing about the live service. `GET /_pretend/state` tells requests, queries and faults so
+far; `PUT /_pretend/now` with an ISO time moves the tenant's clock. Other interfaces of a tenant are files of
+their own that give routes made by `graph_route`.
 """
 
 from __future__ import annotations
