@@ -63,7 +63,7 @@ def format_instant(instant: datetime) -> str:
 def read_instant(text: str) -> datetime:
     """Inverse of `format_instant`; any ISO 8601 text with a zone is taken, one without a zone is UTC."""
     instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def uk_day(instant: datetime) -> date:

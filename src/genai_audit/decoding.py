@@ -20,6 +20,7 @@ INT64 = 2**63
 QUOTE = rb"""["']"""
 # White space as such, outside ASCII, or escaped; the key may stand in a JSON string: escaped twice or more.
 SPACE = rb"(?:[\s\x80-\xff]|\\+(?:[tnrfbv]|u[0-9a-f]{4}))*"
+IS_PROMPT = b'"isprompt"'
 ESCAPED_LETTER = re.compile(r"\\+u00([0-7][0-9a-fA-F])")
 
 
@@ -53,35 +54,34 @@ class Decoder:
         self._bare_name = re.compile(rb"(?:(?<![a-z])|(?<=\\[tnrfbv]))" + any_name)
         self._record_bytes = record_bytes
 
-    def decode(self, raw: bytes) -> Decoded:
+    def decode(self, raw: bytes, exact: Any = None) -> Decoded:
         """Return the record, or raise RejectedRecordError with one of: oversized, not_utf8, not_json,
-        not_an_object, duplicate_key, too_deep, not_a_number, number_out_of_range, lone_surrogate."""
+        not_an_object, duplicate_key, too_deep, not_a_number, number_out_of_range, lone_surrogate.
+
+        `exact`: what orjson read from `raw`, if it would write the same bytes again; None: not known.
+        """
         if len(raw) > self._record_bytes:
             raise RejectedRecordError("oversized")
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise RejectedRecordError(_why_not(raw)) from None
+        line, value = (raw, exact) if exact is not None else _read(raw)
         if not isinstance(value, dict):
             raise RejectedRecordError("not_an_object")
-        # Written back without a change means: no duplicate key, no odd number, no hidden escape.
-        if orjson.dumps(value) != raw:
-            value = _read_strictly(raw)
-        elif raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        if exact is not None and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
             _check(value)
         if not self.mentions_content(raw):
-            return Decoded(_one_line(raw), value)
+            return Decoded(line, value)
         kept, cut = self._without_content(value)
-        return Decoded(orjson.dumps(kept) if cut else _one_line(raw), kept, cut)
+        return Decoded(orjson.dumps(kept) if cut else line, kept, cut)
 
     def mentions_content(self, raw: bytes) -> bool:
         """Could this good record hold a content key? Escaped letters count as yes."""
         if b"\\u00" in raw:
             return True
         # Plain searches first: they are ten times faster. Every Copilot record says isPrompt, which is none.
-        lowered = raw.lower().replace(b'"isprompt"', b'""')
+        lowered = raw.lower()
         for hint in self._hints:
-            if hint in lowered:
+            if hint in lowered and (
+                hint not in IS_PROMPT or lowered.count(hint) > lowered.count(IS_PROMPT)
+            ):
                 return bool(self._mention.search(lowered))
         return False
 
@@ -119,6 +119,20 @@ class Decoder:
         plain = ESCAPED_LETTER.sub(lambda found: chr(int(found[1], 16)), text)
         is_mention = self._mention.search(plain.encode("utf-8", "surrogatepass").lower())
         return ("", 1) if is_mention else (text, 0)
+
+
+def _read(raw: bytes) -> tuple[bytes, Any]:
+    """The record on one line, and its value."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise RejectedRecordError(_why_not(raw)) from None
+    # Written back without a change means: no duplicate key, no odd number, no hidden escape, no white space.
+    if orjson.dumps(value) != raw:
+        return _one_line(raw), _read_strictly(raw)
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _check(value)
+    return raw, value
 
 
 def _one_line(raw: bytes) -> bytes:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +173,9 @@ class PackageWriter:
             known = self._facts.get(key)
             is_list = isinstance(known, list) and isinstance(value, list)
             self._facts[key] = known + value if is_list else value
-        for raw in page.records:
+        for raw, exact in zip(page.records, page.values or repeat(None), strict=False):
             self._counts["received"] += 1
-            self._counts[self._take(raw)] += 1
+            self._counts[self._take(raw, exact)] += 1
 
     def close(self, outcome: str = "complete", reason: str = "") -> Package:
         """Seal the package. An outcome that the source gave in its facts is kept when it is worse."""
@@ -213,9 +214,9 @@ class PackageWriter:
         self._quarantine.discard()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _take(self, raw: bytes) -> str:
+    def _take(self, raw: bytes, exact: Any) -> str:
         try:
-            decoded = self._decoder.decode(raw)
+            decoded = self._decoder.decode(raw, exact)
         except RejectedRecordError as rejected:
             return self._set_aside(raw, rejected.reason)
         self._counts["content_cut"] += decoded.cut
@@ -225,7 +226,8 @@ class PackageWriter:
         occurred = _read_time(identity.occurred_at)
         if occurred and not EARLIEST <= occurred <= self._opened_at + timedelta(days=1):
             return self._set_aside(decoded.line, "time_out_of_range")
-        if self._window and occurred and not self._window.contains(occurred):
+        is_bound = self._window and not self._source.is_window_by_arrival
+        if is_bound and occurred and not self._window.contains(occurred):
             return "trimmed"
         content = hash(decoded.line)
         known = self._seen.get(identity.record_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -29,12 +29,15 @@ class RawPage:
     `records`: each one JSON object as UTF-8 bytes, payload untouched.
     `facts`: merged into the manifest (lists are joined, other values replaced). Two keys mean something to
     the pipeline: `outcome` (complete, partial, capped, unproven) and `reason` (words for `coverage`).
+    `values`: nothing, or for each record what orjson read from it, if orjson would write the very same bytes
+    again (else None): then nobody has to read it a second time.
     `trimmed`: records the source saw outside the asked window and left out.
     """
 
     records: list[bytes] = field(default_factory=list, repr=False)  # no traceback may show a payload
     facts: Mapping[str, Any] = field(default_factory=dict)
     trimmed: int = 0
+    values: Sequence[Any] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Source:
     pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
     options: type[SourceOptions] = SourceOptions  # its section of genai-audit.toml
     is_snapshot: bool = False  # it shows how things are now: one package a day, nothing older can be asked
+    is_window_by_arrival: bool = False  # windows of when records arrived: older events in them are not trimmed
     keeps: timedelta = timedelta(days=180)  # how far back the service can be asked
     requests: int = 1  # a window costs at least as many
     missing: Callable[[Settings, SourceOptions], str] | None = None  # what to fill in first; "" when complete

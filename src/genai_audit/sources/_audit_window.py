@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from genai_audit.calendars import Window, read_instant, uk_day
+from genai_audit.calendars import Window, uk_day
 from genai_audit.errors import GenaiAuditError
 from genai_audit.registry import RawPage, RecordIdentity, SourceContext
 from genai_audit.sources._audit_options import M365AuditOptions
@@ -189,27 +189,20 @@ class Collection:
 
     def _take(self, page: ServicePage, reading: Reading, only_new: bool) -> RawPage:
         """Keep what lies in the window; on a further reading, of that only what is new."""
-        kept, trimmed = [], 0
-        for raw, value in zip(page.records, page.values, strict=True):
+        kept, exact = [], []
+        for number, value in enumerate(page.values):
+            raw = page.records[number]
+            key = self._identify(value).record_id if isinstance(value, dict) else None
+            key = key or hashlib.sha256(raw).hexdigest()
             reading.rows += 1
-            identity = self._identify(value) if isinstance(value, dict) else RecordIdentity(None, None)
-            key = identity.record_id or hashlib.sha256(raw).hexdigest()
             if key not in self.seen:
                 self.seen.add(key)
                 reading.new += 1
             elif only_new:
                 continue
-            if self._is_outside(identity.occurred_at):
-                trimmed += 1
-            else:
-                kept.append(raw)
-        return RawPage(kept, trimmed=trimmed)
-
-    def _is_outside(self, occurred_at: str | None) -> bool:
-        try:
-            return occurred_at is not None and not self._window.contains(read_instant(occurred_at))
-        except (ValueError, OverflowError):
-            return False
+            kept.append(raw)
+            exact.append(page.exact[number])
+        return RawPage(kept, values=exact)
 
     # The end
 

@@ -16,6 +16,11 @@ from genai_audit.registry import RecordIdentity
 
 def identify_record(value: Mapping[str, Any]) -> RecordIdentity:
     """Id and event time of one record. A CreationTime without a zone is UTC."""
+    body = value.get("auditData")
+    if type(body) is dict and "dynamicProperties" not in body:  # nearly all records, as Graph writes them
+        record_id, created = body.get("Id"), body.get("CreationTime")
+        if type(record_id) is str and type(created) is str and record_id.strip() and created.strip():
+            return RecordIdentity(record_id.strip(), created.strip())
     body = _find_body(value)
     return RecordIdentity(
         _text(body, "Id") or _text(value, "id", "RecordId"),

@@ -33,10 +33,12 @@ class NoRecordsError(ValueError):
 
 @dataclass(frozen=True)
 class ServicePage:
-    """`records`: exact bytes; `values`: decoded, None where orjson refuses; `next_link`: as it came."""
+    """`records`: the very bytes; `values`: decoded, None where orjson refuses; `exact`: the same where orjson
+    would write these bytes, else None; `next_link`: as it came."""
 
     records: list[bytes]
     values: list[Any]
+    exact: list[Any]
     next_link: Any = None
 
 
@@ -47,12 +49,12 @@ def read_page(body: bytes) -> ServicePage:
     if start is None:
         raise NotAPageError if page is None else NoRecordsError
     expected = page.get("value") if isinstance(page, dict) else None
-    records, values, end = _cut(body, start, expected if isinstance(expected, list) else [])
+    records, values, exact, end = _cut(body, start, expected if isinstance(expected, list) else [])
     if page is None:
         page = _load(body[:start] + body[end:])
     if not isinstance(page, dict):
         raise NotAPageError
-    return ServicePage(records, values, page.get("@odata.nextLink"))
+    return ServicePage(records, values, exact, page.get("@odata.nextLink"))
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -91,20 +93,25 @@ def _find_list(body: bytes) -> int | None:
     return None
 
 
-def _cut(body: bytes, cursor: int, expected: list[Any]) -> tuple[list[bytes], list[Any], int]:
-    """Exact bytes and values of all elements from `cursor` on, and where the list's closing bracket is."""
+def _cut(
+    body: bytes, cursor: int, expected: list[Any]
+) -> tuple[list[bytes], list[Any], list[Any], int]:
+    """Bytes, values and exact values of all elements from `cursor` on, and where the list's end is."""
     records: list[bytes] = []
     values: list[Any] = []
+    exact: list[Any] = []
     cursor = _skip(body, cursor)
     while body[cursor : cursor + 1] != b"]":
         value = expected[len(records)] if len(records) < len(expected) else None
         text = _dump(value) if value is not None else b""
         if text and body.startswith(text, cursor):
             end = cursor + len(text)
+            exact.append(value)
         else:
             end = _end_of_value(body, cursor)
             text = body[cursor:end]
             value = _load(text)
+            exact.append(None)
         records.append(text)
         values.append(value)
         cursor = _skip(body, end)
@@ -112,7 +119,7 @@ def _cut(body: bytes, cursor: int, expected: list[Any]) -> tuple[list[bytes], li
             cursor = _skip(body, cursor + 1)
         elif body[cursor : cursor + 1] != b"]":
             raise NotAPageError
-    return records, values, cursor
+    return records, values, exact, cursor
 
 
 def _end_of_value(body: bytes, start: int) -> int:
