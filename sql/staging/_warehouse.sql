@@ -7,3 +7,6 @@ CREATE TABLE IF NOT EXISTS touched_day (occurred_day DATE);
 CREATE TABLE IF NOT EXISTS loaded_day (source VARCHAR, occurred_day DATE, record_count BIGINT);
 -- Records that another source had brought already: two doors to one log can be compared.
 CREATE TABLE IF NOT EXISTS stg_repeat (record_id VARCHAR, source VARCHAR, occurred_day DATE);
+-- Records whose id was in already, with another body: the first one stays.
+CREATE TABLE IF NOT EXISTS stg_conflict (
+    record_id VARCHAR, source VARCHAR, package_id VARCHAR, occurred_day DATE);

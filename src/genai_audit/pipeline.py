@@ -13,14 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from genai_audit import __version__, registry
+from genai_audit import __version__, publishing, registry
 from genai_audit.calendars import Window, read_instant
 from genai_audit.collection import pull
 from genai_audit.errors import GenaiAuditError, QualityGateError
 from genai_audit.landing import packages
 from genai_audit.loading import parse_and_load
 from genai_audit.runs import Run
-from genai_audit.warehouse import AUDIENCES
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,10 @@ def publish(run: Run, outcome: str, quality: list[dict[str, Any]]) -> None:
     with run.warehouse() as warehouse:
         run.load_history(warehouse)
         warehouse.build_one("fct_run", "fct_quality")
-        for audience in AUDIENCES:
+        for audience in publishing.AUDIENCES:
             target = run.workspace.published / f"{audience}.duckdb"
-            warehouse.publish(
-                audience, target, suppress_below=privacy.suppress_below, round_to=privacy.round_to
+            publishing.publish(
+                warehouse, audience, target, suppress_below=privacy.suppress_below, round_to=privacy.round_to
             )
 
 

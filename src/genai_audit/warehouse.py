@@ -1,4 +1,4 @@
-"""The only room that opens DuckDB: load, build, publish, and the locked-down reader.
+"""The only room that opens DuckDB: load, build, and the locked-down reader.
 
 The warehouse is disposable. Everything in it is computed from parsed packages, registers and run records, and
 `rebuild` computes it again. One writer; readers only ever see published copies.
@@ -7,8 +7,6 @@ The warehouse is disposable. Everything in it is computed from parsed packages, 
 from __future__ import annotations
 
 import csv
-import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,8 +17,7 @@ import duckdb
 import polars as pl
 
 from genai_audit.models import digest, order_models, read_models
-from genai_audit.privacy.disclosure import add_totals, disclose
-from genai_audit.workspace import settle, shipped
+from genai_audit.workspace import shipped
 
 Config = dict[str, str | bool | int | float | list[str]]
 COMMON: Config = {
@@ -34,13 +31,6 @@ LOCKED: Config = {
     "allow_extension_repositories": "forbidden", "allow_persistent_secrets": "false",
     "python_enable_replacements": "false", "threads": "1",
 }  # fmt: skip
-# Everything else that LIDE reads goes through disclosure control, or it is not published.
-LIDE_WITHOUT_PEOPLE = ("about", "calendar_day", "coverage")
-# Counted by its queries, but no dimension: the first two are published once they are safe, the others never.
-LIDE_COUNTS = ("person_count", "event_count", "contributor_count", "top_one", "top_two")
-# Summed over these dimensions for a total row of each kind of record.
-LIDE_TOTALS = {"vle_use_by_school": ("school", "feature"), "vle_use_by_role": ("actor_role",)}
-AUDIENCES = ("compliance", "lide", "iss")
 
 
 def scratch(memory_mb: int, threads: int, tmp: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -152,14 +142,32 @@ class Warehouse:
             FROM read_parquet($files) ANTI JOIN left_out USING (package_id, line_no) GROUP BY ALL""",
             lines,
         )
-        run(
-            f"""INSERT INTO stg_repeat SELECT DISTINCT again.record_id, again.source, again.occurred_day
-            FROM read_parquet($files) again SEMI JOIN left_out USING (package_id, line_no)
-            JOIN {base} known USING (record_id) WHERE known.source <> again.source""",
-            lines,
-        )
+        self._note_repeats(base, lines)
         counted = run("SELECT count(*) FROM fresh").fetchone()
         return int(counted[0]) if counted else 0
+
+    def _note_repeats(self, base: str, lines: Mapping[str, Any]) -> None:
+        """Of the lines that were left out: which had come through another source, and which have another body
+        than the record that stays."""
+        run = self.connection.execute
+        run(
+            """CREATE OR REPLACE TEMP TABLE repeated AS
+            SELECT * FROM read_parquet($files) SEMI JOIN left_out USING (package_id, line_no)""",
+            lines,
+        )
+        columns = [row[0] for row in run(f"DESCRIBE {base}").fetchall()]
+        body = ", ".join(name for name in columns if name not in ("source", "package_id", "line_no"))
+        run(
+            f"""INSERT INTO stg_repeat SELECT DISTINCT again.record_id, again.source, again.occurred_day
+            FROM repeated again JOIN {base} known USING (record_id) WHERE known.source <> again.source"""
+        )
+        run(
+            f"""INSERT INTO stg_conflict BY NAME
+            SELECT DISTINCT record_id, source, package_id, occurred_day FROM repeated SEMI JOIN (
+                SELECT {body} FROM repeated
+                EXCEPT SELECT {body} FROM {base} SEMI JOIN repeated USING (record_id)) USING (record_id)"""
+        )
+        run("DROP TABLE repeated")
 
     def replace(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replace a small staging table whole (registers, packages, runs, quality, findings)."""
@@ -189,7 +197,7 @@ class Warehouse:
             run("DELETE FROM built_with")
             for name, stamp in stamps.items():
                 run("INSERT INTO built_with VALUES ($name, $stamp)", {"name": name, "stamp": stamp})
-            self._comment(models)
+            self.comment(models)
         run("CHECKPOINT")
 
     def build_one(self, *names: str) -> None:
@@ -197,7 +205,7 @@ class Warehouse:
         models = {name: (self.sql / "marts" / f"{name}.sql").read_text("utf-8") for name in names}
         for text in models.values():
             self.connection.execute(text)
-        self._comment(models)
+        self.comment(models)
 
     def frame(self, table: str) -> pl.DataFrame:
         frame: pl.DataFrame = self.connection.sql(f"SELECT * FROM {table}").pl()
@@ -214,72 +222,7 @@ class Warehouse:
         rows = self.connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
         return [row[0] for row in rows]
 
-    def publish(self, audience: str, target: Path, *, suppress_below: int = 8, round_to: int = 5) -> None:
-        """Write `<audience>.duckdb` aside and rename it over. A reader of the old one goes on undisturbed.
-
-        The file has storage version 1.0, so that DuckDB 1.x command lines open it (facts/tech.md §2.4).
-        """
-        part = target.with_name(target.name + ".part")
-        part.unlink(missing_ok=True)
-        run = self.connection.execute
-        run(f"ATTACH {_quote(str(part))} AS target (STORAGE_VERSION 'v1.0.0')")
-        try:
-            for name, select in self._selections(audience).items():
-                self._publish_table(audience, name, select, suppress_below, round_to)
-            self._write_start_here()
-            run("CHECKPOINT target")
-        finally:
-            run("DETACH target")
-        os.chmod(part, 0o600)
-        settle(part, target)
-
-    def _selections(self, audience: str) -> dict[str, str]:
-        listed = tomllib.loads((self.sql / "publish" / "audiences.toml").read_text("utf-8"))[audience]
-        marts = {path.stem.split("_", 1)[1]: path for path in (self.sql / "marts").glob("*.sql")}
-        selections = {}
-        for name in listed:
-            grain = marts[name].read_text(encoding="utf-8").splitlines()[0]
-            selections[name] = f"{grain}\nSELECT * FROM {marts[name].stem}"
-        for path in sorted((self.sql / "publish" / audience).glob("*.sql")):
-            selections[path.stem] = path.read_text(encoding="utf-8").rstrip().rstrip(";")
-        return selections
-
-    def _publish_table(
-        self, audience: str, name: str, select: str, suppress_below: int, round_to: int
-    ) -> None:
-        run = self.connection.execute
-        run(f"SET VARIABLE suppress_below = {suppress_below:d}; SET VARIABLE round_to = {round_to:d}")
-        columns = [column[0] for column in run(f"DESCRIBE {select}").fetchall()]
-        if audience == "lide" and name not in LIDE_WITHOUT_PEOPLE:
-            safe = disclose(
-                self.connection.sql(select).pl(),
-                dims=[column for column in columns if column not in LIDE_COUNTS],
-                contributor_count="contributor_count",
-                top_events=("top_one", "top_two"),
-                suppress_below=suppress_below,
-                round_to=round_to,
-            )
-            if name in LIDE_TOTALS:
-                safe = add_totals(safe, LIDE_TOTALS[name])
-            self.connection.register("safe", safe.frame.to_arrow())
-            run(f"CREATE TABLE target.{name} AS SELECT * FROM safe")
-            self.connection.unregister("safe")
-        else:
-            run(f"CREATE TABLE target.{name} AS {select}")
-        self._comment({name: select}, catalog="target")
-
-    def _write_start_here(self) -> None:
-        run = self.connection.execute
-        run("CREATE TABLE target.start_here (table_name VARCHAR, what_it_holds VARCHAR, row_count BIGINT)")
-        for name, comment in run(
-            "SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'target' ORDER BY 1"
-        ).fetchall():
-            if name != "start_here":
-                run(f"INSERT INTO target.start_here SELECT $name, $what, count(*) FROM target.{name}",
-                    {"name": name, "what": comment})  # fmt: skip
-        self._comment({"start_here": "-- One row per table of this file: read this first."}, catalog="target")
-
-    def _comment(self, models: Mapping[str, str], catalog: str = "") -> None:
+    def comment(self, models: Mapping[str, str], catalog: str = "") -> None:
         """Comment tables with their grain and columns with their one meaning in sql/columns.csv."""
         with (self.sql / "columns.csv").open(encoding="utf-8", newline="") as file:
             meaning = {row["column"]: row["meaning"] for row in csv.DictReader(file)}
@@ -287,14 +230,14 @@ class Warehouse:
         for name, text in models.items():
             place = f"{catalog}.{name}" if catalog else name
             grain = text.splitlines()[0].removeprefix("--").strip()
-            run(f"COMMENT ON TABLE {place} IS {_quote(grain)}")
+            run(f"COMMENT ON TABLE {place} IS {quote(grain)}")
             for column, *_ in run(f"DESCRIBE {place}").fetchall():
-                run(f"COMMENT ON COLUMN {place}.{column} IS {_quote(meaning[column])}")
+                run(f"COMMENT ON COLUMN {place}.{column} IS {quote(meaning[column])}")
 
     def _registerdigest(self) -> str:
-        tables = ("stg_directory", "stg_unit", "stg_label", "stg_tool")
+        tables = ("stg_directory", "stg_unit", "stg_label", "stg_tool", "directory_pseudonym")
         return digest(self.content_hash(table) for table in tables)
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

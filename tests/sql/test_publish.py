@@ -9,7 +9,9 @@ import duckdb
 import pytest
 
 from builders import count_days
-from genai_audit.warehouse import AUDIENCES, Warehouse, open_published
+from genai_audit import publishing
+from genai_audit.publishing import AUDIENCES
+from genai_audit.warehouse import Warehouse, open_published
 
 NOON = datetime(2026, 10, 6, 11, tzinfo=UTC)
 HEAD = {
@@ -40,7 +42,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         count_days(warehouse, "stg_vle_use")
         warehouse.build()
         for audience in AUDIENCES:
-            warehouse.publish(audience, folder / f"{audience}.duckdb")
+            publishing.publish(warehouse, audience, folder / f"{audience}.duckdb")
     return folder
 
 
@@ -98,7 +100,7 @@ def publish_lide(folder: Path, *rows: dict[str, Any], people: int = 0, below: in
         count_days(warehouse, "stg_vle_use")
         warehouse.build()
         for audience in ("lide", "compliance"):
-            warehouse.publish(audience, folder / f"{audience}.duckdb", suppress_below=below)
+            publishing.publish(warehouse, audience, folder / f"{audience}.duckdb", suppress_below=below)
     return folder / "lide.duckdb"
 
 
@@ -182,7 +184,7 @@ def test_a_reader_goes_on_undisturbed_while_a_new_file_is_published(published: P
     reader = open_published(file)
     try:
         with Warehouse(published / "warehouse.duckdb") as warehouse:
-            warehouse.publish("iss", file)
+            publishing.publish(warehouse, "iss", file)
         assert file.stat().st_ino != before
         assert reader.execute("SELECT count(*) FROM start_here").fetchone() is not None
     finally:

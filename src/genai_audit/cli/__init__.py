@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from genai_audit.cli import audit, questions, setup
+from genai_audit.cli import audit, explain, questions, setup
 from genai_audit.cli.session import Session, print_error
 from genai_audit.errors import GenaiAuditError
 
@@ -36,7 +36,7 @@ app.callback()(Session.open)
 for verb in (setup.init, setup.doctor, setup.demo, audit.pull, audit.run, audit.rebuild, audit.report):
     app.command()(verb)
 app.command("import")(audit.import_)
-for question in (questions.query, questions.trace, questions.verify):
+for question in (questions.query, explain.explain, questions.trace, questions.verify):
     app.command()(question)
 
 

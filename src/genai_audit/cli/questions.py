@@ -26,8 +26,8 @@ def query(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="A Markdown table.")] = False,
 ) -> None:
     """List saved questions, ask one, or run SQL on the published file. Example: genai-audit query coverage"""
+    from genai_audit.publishing import AUDIENCES
     from genai_audit.querying import Answer, ask, saved_questions
-    from genai_audit.warehouse import AUDIENCES
 
     session, saved = session_of(context), saved_questions()
     if question is None:
