@@ -24,27 +24,38 @@ WITH used AS (
         channel, match_kind, lower(match_value), event_count, person_count, byte_count, risk_tier
     FROM stg_external_use WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
 ),
--- The longest entry of the register that fits names the tool: chat.example.com before example.com, and
--- example.com/assistant before both. A host may stand with a path; a port is not part of either.
 seen_value AS (
     SELECT DISTINCT match_kind, seen, split_part(seen, '/', 1) AS host,
         substr(seen, length(split_part(seen, '/', 1)) + 2) AS path
     FROM used
 ),
 entry AS (
-    SELECT tool_id, match_kind, lower(match_value) AS value, split_part(lower(match_value), '/', 1) AS host,
+    SELECT tool_id, tool_name, tool_status, match_kind, lower(match_value) AS value, effective_from, effective_to,
+        split_part(lower(match_value), '/', 1) AS host,
         substr(lower(match_value), length(split_part(match_value, '/', 1)) + 2) AS path
     FROM stg_tool
 ),
-matched AS (
-    SELECT s.match_kind, s.seen, arg_max(t.tool_id, length(t.value)) AS tool_id
+-- A host may stand with a path; a port is not part of either.
+fitting AS (
+    SELECT s.match_kind, s.seen, t.tool_id, t.tool_name, t.tool_status, t.value, t.effective_from, t.effective_to
     FROM seen_value s
     JOIN entry t ON t.match_kind = s.match_kind
         AND (s.seen = t.value
             OR (s.match_kind = 'domain' AND starts_with(s.path, t.path)
                 AND (s.host = t.host OR ends_with(s.host, '.' || t.host)))
             OR (s.match_kind = 'app_identity' AND starts_with(s.seen, t.value || '.')))
-    GROUP BY ALL
+),
+-- An event is judged by the row that was in force on its day; of several, the longest entry names the tool:
+-- chat.example.com before example.com, and example.com/assistant before both.
+matched AS (
+    SELECT d.match_kind, d.seen, d.occurred_day, f.tool_id, f.tool_name, f.tool_status,
+        d.occurred_day >= coalesce(f.effective_from, d.occurred_day)
+            AND d.occurred_day <= coalesce(f.effective_to, d.occurred_day) AS is_in_force
+    FROM (SELECT DISTINCT match_kind, seen, occurred_day FROM used) d
+    JOIN fitting f ON f.match_kind = d.match_kind AND f.seen = d.seen
+    QUALIFY row_number() OVER (
+        PARTITION BY d.match_kind, d.seen, d.occurred_day
+        ORDER BY is_in_force DESC, length(f.value) DESC, f.effective_from DESC NULLS LAST, f.tool_id) = 1
 ),
 -- A name that is not in the register is shown only if it looks like one: it is text from a log.
 named AS (
@@ -53,14 +64,16 @@ named AS (
     FROM used
 )
 SELECT u.record_id, u.record_kind, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
-    coalesce(m.tool_id, u.plain_name, 'not stated'), coalesce(d.tool_name, u.plain_name, 'not stated'),
-    coalesce(d.tool_status, 'unknown'), u.channel, u.operation, u.event_count, u.person_count, u.byte_count,
+    coalesce(m.tool_id, u.plain_name, 'not stated'), coalesce(m.tool_name, u.plain_name, 'not stated'),
+    -- A tool that the register knows, but has no row of for this day, was neither approved nor forbidden on it.
+    CASE WHEN m.tool_id IS NULL THEN 'unknown' WHEN m.is_in_force THEN m.tool_status ELSE 'not in force' END,
+    u.channel, u.operation, u.event_count, u.person_count, u.byte_count,
     u.risk_tier, u.source, u.package_id, u.line_no
 FROM named u
-LEFT JOIN matched m ON m.match_kind = u.match_kind AND m.seen = u.seen
-LEFT JOIN dim_tool d ON d.tool_id = m.tool_id
+LEFT JOIN matched m ON m.match_kind = u.match_kind AND m.seen = u.seen AND m.occurred_day = u.occurred_day
 LEFT JOIN dim_identity i ON i.alias_key = u.person_key
 -- People and devices reach many sites and apps; only those that the register knows as AI tools are AI use. The
 -- other feeds say themselves that what they saw is AI.
 WHERE u.channel IN ('ai_app', 'connected_app', 'cloud_discovery') OR m.tool_id IS NOT NULL;
 COMMENT ON COLUMN fct_external_use.person_count IS 'People behind an aggregate, as its feed states; NULL for others.';
+COMMENT ON COLUMN fct_external_use.tool_status IS 'As the register says for that day; unknown; or not in force.';

@@ -13,7 +13,7 @@ FROM (
     WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
     UNION ALL
     SELECT person_key, occurred_day, '' FROM stg_external_use
-    WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
+    WHERE record_kind = 'event' AND occurred_day IN (SELECT occurred_day FROM touched_day)
 ) s
 LEFT JOIN dim_identity i ON i.alias_key = s.person_key
 WHERE s.person_key IS NOT NULL

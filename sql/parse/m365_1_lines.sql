@@ -1,5 +1,6 @@
 -- Which layout does each line have? In: line(line_no, line). Out: shape (keys, and the lines that have them),
--- wrapped_line, odd_line, rebuilt (odd lines written anew as {"id", "createdDateTime", …, "auditData": {flat body}}).
+-- wrapped_line, odd_line, rebuilt (odd lines written anew as {"id", "createdDateTime", …, "auditData": {flat body}}),
+-- agent_line (changes of agents, which only their keys tell).
 
 -- Lines with the same keys form one shape: rules about keys are then worked out once a shape, not once a line.
 CREATE OR REPLACE MACRO has_odd_spelling(body_keys, event_keys) AS coalesce(list_bool_or([
@@ -56,6 +57,9 @@ CREATE OR REPLACE TEMP TABLE rebuilt_shape AS
 SELECT list(line_no) AS line_nos, first(keys)[1] AS body_keys, first(keys)[2] AS event_keys
 FROM (SELECT line_no, json_keys(line, ['$.auditData', '$.auditData.CopilotEventData']) AS keys FROM rebuilt)
 GROUP BY hash(keys);
+CREATE OR REPLACE TEMP TABLE agent_line AS
+SELECT unnest(line_nos) AS line_no FROM (FROM shape WHERE layout <> 'odd' UNION ALL BY NAME FROM rebuilt_shape)
+WHERE is_agent_change(body_keys);
 
 -- Other capitals in needed keys: best effort, a key at a time, only in the lines that have them.
 UPDATE rebuilt SET line = list_reduce(getvariable('needed_keys'),

@@ -1,5 +1,5 @@
 -- One row per record: envelope and Copilot fields with types; lists and rare parts still as they are.
--- In: line, special_line, wrapped_line, rebuilt. Out: record.
+-- In: line, special_line, wrapped_line, rebuilt, agent_line. Out: record.
 -- AuditData wins over outer columns; outer columns are the fallback (facts/m365.md §7).
 
 -- Outer columns of exports are in the exporter's culture (facts/m365.md §7.2); month first is Microsoft's own.
@@ -10,10 +10,13 @@ CREATE OR REPLACE MACRO read_outer_time(value) AS coalesce(read_time(value),
 CREATE OR REPLACE MACRO read_app_identity(value) AS filled(CASE WHEN json_type(value) = 'OBJECT'
   THEN coalesce(value ->> '$.DisplayName', value ->> '$.AppId') ELSE value ->> '$' END);
 
+-- The person in a DLP record's metadata, which some pipelines write as text.
+CREATE OR REPLACE MACRO read_sender(metadata) AS CASE WHEN metadata IS NOT NULL THEN filled(open_object(metadata) ->> '$.From') END;
+
 CREATE OR REPLACE TEMP TABLE record AS
 -- What is published as it stands is made safe here, once.
 SELECT * REPLACE (
-  safe_id(record_id) AS record_id, coalesce(object_name, agent_id) AS object_name,
+  safe_id(record_id) AS record_id, coalesce(object_name, agent_id, setting_name) AS object_name,
   safe_word(operation_name) AS operation_name, safe_word(workload) AS workload, safe_word(app_host) AS app_host,
   safe_word(app_identity) AS app_identity, safe_word(agent_id) AS agent_id, safe_word(agent_platform) AS agent_platform,
   safe_word(client_region) AS client_region, safe_word(license_type) AS license_type, safe_word(model_name) AS model_name,
@@ -28,12 +31,14 @@ FROM (
     coalesce(TRY_CAST(body.RecordType AS INTEGER), TRY_CAST(auditLogRecordType AS INTEGER)) AS record_type,
     coalesce(filled(body.Workload), filled(service)) AS workload,
     -- The DLP service writes as an assistant account; the person is in the metadata (facts/m365.md §3.5).
-    coalesce(filled(body.SharePointMetaData."From"), filled(body.ExchangeMetaData."From"), filled(body.UserId), filled(userId),
+    coalesce(read_sender(body.SharePointMetaData), read_sender(body.ExchangeMetaData), filled(body.UserId), filled(userId),
       filled(userPrincipalName)) AS person_name,
+    CASE WHEN body.SharePointMetaData IS NOT NULL THEN 11 WHEN body.ExchangeMetaData IS NOT NULL THEN 13 END AS dlp_type,
     coalesce(read_user_type(body.UserType), read_user_type(userType),
       CASE WHEN filled(trim(concat(body.UserType, userType))) IS NOT NULL THEN 'other' END) AS user_type,
     coalesce(filled(body.ObjectId), filled(objectId)) AS object_name,
-    lower(auditLogRecordType) AS type_name,
+    coalesce(filled(body.Property), filled(body.AutomationId)) AS setting_name,
+    lower(coalesce(filled(auditLogRecordType), body.RecordType)) AS type_name,
     concat_ws(' ', auditLogRecordType, dataType, body."@odata.type") AS type_words,
     -- AI interactions. Prompts are distinct message ids (facts/m365.md §4.1); a message without an id counts as one.
     filled(event.AppHost) AS app_host,
@@ -78,8 +83,14 @@ FROM (
   )
 );
 
--- No number: the outer name says the type, else the operation does.
+-- No number: the outer name says the type, else the name of the payload, else the operation, else a DLP record's metadata.
 UPDATE record SET record_type = known.record_type FROM record_type_name AS known
 WHERE record.record_type IS NULL AND lower(known.name) = record.type_name;
 UPDATE record SET record_type = known.record_type FROM record_type_name AS known
+WHERE record.record_type IS NULL
+  AND lower(known.name) = regexp_extract(lower(record.type_words), '#microsoft\.graph\.security\.(\w+?)(?:audit)?record$', 1);
+UPDATE record SET record_type = known.record_type FROM record_type_name AS known
 WHERE record.record_type IS NULL AND lower(known.name) = lower(record.operation_name);
+UPDATE record SET record_type = dlp_type
+WHERE record_type IS NULL AND dlp_type IS NOT NULL AND lower(operation_name) IN ('dlprulematch', 'dlpruleundo', 'dlpinfo');
+UPDATE record SET type_words = type_words || ' AgentAdmin' WHERE line_no IN (FROM agent_line);

@@ -10,6 +10,9 @@ CREATE OR REPLACE MACRO read_site_type(site) AS CASE
   WHEN regexp_matches(site, '(?i)^outlook\.') THEN 'mail'
   ELSE 'web' END;
 
+-- Metadata without a person leave the assistant account that wrote the record: that is nobody (facts/m365.md §3.5).
+UPDATE record SET person_name = NULL WHERE record_type IN (11, 13, 33, 107) AND read_identity_basis(person_name) = 'other';
+
 CREATE OR REPLACE TEMP TABLE name AS
 SELECT domain, name FROM (
   SELECT DISTINCT 'person' AS domain, person_name AS name FROM record
@@ -18,7 +21,7 @@ SELECT domain, name FROM (
   UNION ALL SELECT DISTINCT 'site', site_name FROM access
   UNION ALL SELECT DISTINCT 'incident', incident_name FROM record
   UNION ALL SELECT DISTINCT 'object', object_name FROM record
-    WHERE is_admin_record(record_type, type_words)
+    WHERE is_admin_record(record_type, type_words) OR is_label_mail(record_type, operation_name)
 ) WHERE name IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');

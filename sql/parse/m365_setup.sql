@@ -64,11 +64,12 @@ CREATE OR REPLACE MACRO body_shape() AS '{
       "PolicyDetails": "JSON"}],
     "AISystemPlugin": [{"Id": "VARCHAR"}],
     "ModelTransparencyDetails": [{"ModelName": "VARCHAR"}]},
-  "PolicyDetails": "JSON", "IncidentId": "VARCHAR", "SharePointMetaData": {"From": "VARCHAR"},
-  "ExchangeMetaData": {"From": "VARCHAR"}, "EndpointMetaData": "JSON", "EnforcementMode": "VARCHAR",
+  "PolicyDetails": "JSON", "IncidentId": "VARCHAR", "SharePointMetaData": "JSON",
+  "ExchangeMetaData": "JSON", "EndpointMetaData": "JSON", "EnforcementMode": "VARCHAR",
   "TargetDomain": "VARCHAR", "TargetUrl": "VARCHAR", "PolicyMatchInfo": "JSON",
   "SensitivityLabelEventData": "JSON", "SensitivityLabelId": "VARCHAR", "SourceLabel": "VARCHAR",
-  "DestinationLabel": "VARCHAR", "LabelId": "VARCHAR", "ApplicationMode": "VARCHAR",
+  "DestinationLabel": "VARCHAR", "LabelId": "VARCHAR", "ApplicationMode": "VARCHAR", "Property": "VARCHAR",
+  "AutomationId": "VARCHAR",
   "Common": {"ApplicationName": "VARCHAR"}}';
 
 CREATE OR REPLACE TEMP TABLE field_count (record_type INTEGER, field_name VARCHAR, record_count BIGINT);
@@ -91,6 +92,7 @@ CREATE OR REPLACE MACRO open_text(json_text) AS
 CREATE OR REPLACE MACRO open_object(json_text) AS CASE
   WHEN TRY(json_type(open_text(json_text))) = 'OBJECT' THEN open_text(json_text)
   WHEN TRY(json_type(replace(open_text(json_text), '\u0022', '"'))) = 'OBJECT' THEN replace(open_text(json_text), '\u0022', '"') END;
+CREATE OR REPLACE MACRO open_list(json_text) AS CASE WHEN TRY(json_type(open_text(json_text))) = 'ARRAY' THEN open_text(json_text) END;
 CREATE OR REPLACE MACRO is_word(value, word) AS lower(trim(value)) = word;
 -- Every outcome says None: the evaluation had no effect. An empty or absent list says nothing.
 CREATE OR REPLACE MACRO had_no_effect(outcomes) AS coalesce(
@@ -100,9 +102,13 @@ CREATE OR REPLACE MACRO had_no_effect(outcomes) AS coalesce(
 CREATE OR REPLACE MACRO has_blocking_rule(rules) AS coalesce(list_bool_or([
   coalesce(is_word(rule.RuleMode, 'enforce') AND list_bool_or([is_word(act, 'blockaccess') for act in rule.Actions]), false)
   for rule in from_json(rules, '[{"RuleMode": "VARCHAR", "Actions": ["VARCHAR"]}]')]), false);
--- Copilot settings, plugins, workspaces, prompt books, agents, and who may read AI interactions (§1.8, §3.4). The
--- agent types have no documented number: they are known by name.
+-- Copilot settings, plugins, workspaces, prompt books, agents, prompts on a schedule, and who may read AI interactions
+-- (§1.8, §3.4). The agent types have no documented number: they are known by name, or by their keys.
 CREATE OR REPLACE MACRO is_admin_record(record_type, type_words) AS coalesce(
-  record_type BETWEEN 310 AND 325 OR record_type IN (362, 373, 379, 380, 383, 384), false)
+  record_type BETWEEN 310 AND 325 OR record_type IN (362, 363, 373, 379, 380, 383, 384), false)
   OR (contains(lower(type_words), 'agentadmin') OR contains(lower(type_words), 'agentsettingadmin')
     OR contains(lower(type_words), 'agentsettingsadmin'));
+CREATE OR REPLACE MACRO is_agent_change(keys) AS coalesce(list_contains(keys, 'ForAllUsers')
+  AND (list_contains(keys, 'AgentID') OR list_contains(keys, 'Property')), false);
+-- Every labelled e-mail gives two records of this operation, of types 43 and 13 (facts/m365.md §3.5).
+CREATE OR REPLACE MACRO is_label_mail(record_type, operation) AS coalesce(record_type IN (13, 43) AND lower(operation) = 'miplabel', false);

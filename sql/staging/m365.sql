@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS stg_dlp_event (
 CREATE TABLE IF NOT EXISTS stg_label_event (
     record_id VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, record_type INTEGER, operation VARCHAR,
     person_key VARCHAR, label_id VARCHAR, old_label_id VARCHAR, change VARCHAR, how_applied VARCHAR,
-    application VARCHAR,
+    application VARCHAR, object_key VARCHAR,
     source VARCHAR, package_id VARCHAR, line_no INTEGER);
 
 CREATE TABLE IF NOT EXISTS stg_admin_event (

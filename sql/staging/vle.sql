@@ -2,5 +2,5 @@
 CREATE TABLE IF NOT EXISTS stg_vle_use (
     record_id VARCHAR, record_kind VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, person_key VARCHAR,
     actor_role VARCHAR, course_key VARCHAR, school VARCHAR, term_name VARCHAR, feature VARCHAR,
-    tool_name VARCHAR, outcome VARCHAR, quantity BIGINT, base_quantity BIGINT,
+    tool_name VARCHAR, outcome VARCHAR, action_key VARCHAR, quantity BIGINT, base_quantity BIGINT,
     source VARCHAR, package_id VARCHAR, line_no INTEGER);

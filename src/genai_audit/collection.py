@@ -157,12 +157,13 @@ def import_files(run: Run, files: Iterable[Path], kind: str | None = None) -> No
     """Take files; each is recognised by its content unless `kind` is given. One package or more a file."""
     landing = Landing(run.workspace, run.settings, run.run_id)
     for file in files:
-        source_id, found = recognise(file, kind)
+        source_id, found = recognise(file, kind, run.workspace.registers)
         _import_file(run, landing, source_id, found, file)
 
 
-def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
-    """Source id and kind of a file, from its first bytes or from `kind`."""
+def recognise(file: Path, kind: str | None = None, registers: Path | None = None) -> tuple[str, str]:
+    """Source id and kind of a file, from its first bytes or from `kind`, which may be the name of a map in a
+    folder of `registers`."""
     if not file.is_file():
         raise UsageError("There is no such file.", where=file.name, next_step="Check the path.")
     with file.open("rb") as opened:
@@ -173,7 +174,10 @@ def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
             return source_id, found
     if kind:
         listed = [name for name, source in registry.sources().items() if kind in source.kinds]
-        open_to_all = [name for name, source in registry.sources().items() if source.takes_own_kinds]
+        open_to_all = sorted(
+            (name for name, source in registry.sources().items() if source.takes_own_kinds),
+            key=lambda name: not _has_own_kind(name, kind, registers),
+        )
         if listed + open_to_all:
             return (listed + open_to_all)[0], kind
     raise BadDataError(
@@ -183,6 +187,11 @@ def recognise(file: Path, kind: str | None = None) -> tuple[str, str]:
     )
 
 
+def _has_own_kind(source_id: str, kind: str, registers: Path | None) -> bool:
+    folder = find_source(source_id).own_kinds
+    return bool(registers and folder and (registers / folder / f"{kind}.toml").is_file())
+
+
 def _import_file(run: Run, landing: Landing, source_id: str, kind: str, file: Path) -> None:
     source = find_source(source_id)
     assert source.read is not None
@@ -190,7 +199,7 @@ def _import_file(run: Run, landing: Landing, source_id: str, kind: str, file: Pa
     writer = landing.open_package(source_id, source, None)
     try:
         for page in source.read(file, kind, run.context(source_id)):
-            if writer.accepted >= run.settings.limits.package_records:
+            if source.family and writer.accepted >= run.settings.limits.package_records:
                 run.landed.append(writer.close())
                 writer = landing.open_package(source_id, source, None)
             writer.add(page)
@@ -231,6 +240,8 @@ def describe_plan(
         span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
         lines.append(f"{source_id}: {len(windows)} window(s), {span}")
         lines.append(f"  at least {source.requests * len(windows)} requests, {source.requests} each")
+        if source.budget:
+            lines.append(f"  {source.budget(run.context(source_id))}")
         if source.needs:
             lines.append(f"  permission: {', '.join(source.needs)}")
     return lines

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from genai_audit import registry
 from genai_audit.configuration import load_settings, options_of, settings_class
 from genai_audit.errors import GenaiAuditError
-from genai_audit.registers import REGISTERS, read_registers, starter
+from genai_audit.registers import REGISTERS, read_registers, shipped_text
 from genai_audit.runs import Run
 from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace, write_durably
@@ -46,10 +46,7 @@ def set_up(workspace: Workspace, *, dry_run: bool = False) -> Iterator[str]:
         yield "keys/pseudonym.key"
     shipped = Path(str(resources.files("genai_audit"))) / "starters"
     texts = {workspace.settings_file: (shipped / "genai-audit.toml").read_text(encoding="utf-8")}
-    for name in REGISTERS:
-        filled = shipped / f"{name}.csv"
-        text = filled.read_text(encoding="utf-8") if filled.exists() else starter(name)
-        texts[workspace.registers / f"{name}.csv"] = text
+    texts |= {workspace.registers / f"{name}.csv": shipped_text(name) for name in REGISTERS}
     for path, text in texts.items():
         if not path.exists():
             if not dry_run:

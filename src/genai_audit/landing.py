@@ -226,8 +226,8 @@ class PackageWriter:
         occurred = _read_time(identity.occurred_at)
         if occurred and not EARLIEST <= occurred <= self._opened_at + timedelta(days=1):
             return self._set_aside(decoded.line, "time_out_of_range")
-        is_bound = self._window and not self._source.is_window_by_arrival
-        if is_bound and occurred and not self._window.contains(occurred):
+        window = None if self._source.is_window_by_arrival else self._window
+        if window and occurred and not window.contains(occurred):
             return "trimmed"
         content = hash(decoded.line)
         known = self._seen.get(identity.record_id)
@@ -279,5 +279,12 @@ def _read_time(text: str | None) -> datetime | None:
 
 
 def past_retention(workspace: Workspace, raw_days: int, now: datetime) -> list[Package]:
-    """Packages that hold raw records for longer than `raw_days` since they were landed."""
-    return [p for p in packages(workspace) if now - read_instant(p.closed_at) > timedelta(days=raw_days)]
+    """Packages that hold raw records for longer than `raw_days` since they were landed.
+
+    The newest version of a register is in force, however old it is; those before it are not.
+    """
+    chain = packages(workspace)
+    newest = {p.source_facts["register"]: p.package_id for p in chain if "register" in p.source_facts}
+    kept = set(newest.values())
+    days = timedelta(days=raw_days)
+    return [p for p in chain if p.package_id not in kept and now - read_instant(p.closed_at) > days]

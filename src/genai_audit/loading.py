@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genai_audit import parsing, registry
 from genai_audit.calendars import bank_holidays, read_instant, uk_day
 from genai_audit.errors import ConfigurationError
-from genai_audit.landing import RECORDS, Package, package_folder, packages
+from genai_audit.landing import RECORDS, Landing, Package, package_folder, packages
 from genai_audit.privacy.pseudonyms import key_id, pseudonym
-from genai_audit.registers import read_registers
+from genai_audit.register_versions import SOURCE as REGISTER_SOURCE
+from genai_audit.register_versions import land_changed, read_newest
+from genai_audit.registers import REGISTERS, Column, Row, split_cell
 from genai_audit.runs import Run
 from genai_audit.sealing import check_file
 from genai_audit.warehouse import Warehouse
 
 
 def parse_and_load(run: Run, *, again: bool = False) -> None:
-    """Parse what is not parsed, check every seal, load what is not loaded, rebuild touched days."""
+    """Land edited registers, parse what is not parsed, check every seal, load, rebuild touched days."""
     landed = packages(run.workspace)
     key = run.workspace.read_key()
     _check_key(key, landed)
+    landed = _land_registers(run)
     for package in landed:  # not a number is shown from evidence that was altered
         check_file(package_folder(run.workspace, package) / RECORDS, package.files[RECORDS]["sha256"])
     parsing.parse_all(run.workspace, landed, run.settings, key, again=again)
     sealed = {
         package.package_id: parsing.check_seal(run.workspace, package)
         for package in landed
-        if registry.sources()[package.source].family
+        if parsing.has_family(package)
     }
     with run.warehouse() as warehouse:
         loaded = warehouse.loaded()
@@ -53,14 +56,18 @@ def _check_key(key: bytes, landed: Sequence[Package]) -> None:
         )
 
 
+def _land_registers(run: Run) -> list[Package]:
+    """The whole chain, after the registers that were edited have been landed."""
+    landing = Landing(run.workspace, run.settings, run.run_id)
+    run.landed += land_changed(landing, run.context(REGISTER_SOURCE), run.say)
+    return landing.closed
+
+
 def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]) -> None:
-    registers = read_registers(run.workspace.registers)
     key = run.workspace.read_key()
-    warehouse.replace("stg_directory", [_directory_row(key, row) for row in registers["directory"]])
-    warehouse.replace("stg_unit", registers["units"])
-    warehouse.replace("stg_label", [_label_row(row) for row in registers["labels"]])
-    warehouse.replace("stg_tool", [_tool_row(row) for row in registers["tools"]])
-    warehouse.replace("stg_calendar", registers["calendar"])
+    for name, rows in read_newest(run.workspace, landed).items():
+        register = REGISTERS[name]
+        warehouse.replace(register.table, [type_row(key, register.columns, row) for row in rows])
     warehouse.replace(
         "stg_expected_source",
         [
@@ -76,22 +83,30 @@ def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]
         warehouse.replace("stg_bank_holiday", [{"holiday": d, "holiday_name": n} for d, n in days.items()])
 
 
-def _directory_row(key: bytes, row: Mapping[str, str]) -> dict[str, Any]:
-    alias = pseudonym(key, "person", row["upn"]) if row["upn"] else None
-    person = pseudonym(key, "person", row["object_id"]) if row["object_id"] else alias
-    return {"person_key": person, "alias_key": alias, "unit_id": row["unit_id"], "role": row["role"]}
+def type_row(key: bytes, columns: Sequence[Column], row: Row) -> dict[str, Any]:
+    """A row as its staging table holds it: typed, people as pseudonyms, NULL for an empty cell.
 
-
-def _label_row(row: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = dict(row) | {
-        "label_id": row["label_id"].lower(),
-        "valid_to": row["valid_to"] or None,
-    }
+    Of somebody known by object id and by UPN, `person_key` is that of the object id, `alias_key` the other.
+    """
+    values: dict[str, Any] = {c.stored_name: _type_cell(key, c, row.get(c.name, "")) for c in columns}
+    if "upn" in values:
+        object_id, upn = values.pop("object_id"), values.pop("upn")
+        values |= {"person_key": object_id or upn, "alias_key": upn}
     return values
 
 
-def _tool_row(row: Mapping[str, str]) -> dict[str, Any]:
-    return {("tool_status" if name == "status" else name): value for name, value in row.items()}
+def _type_cell(key: bytes, column: Column, cell: str) -> Any:
+    if column.kind == "list":
+        return split_cell(column, cell)
+    if not cell:
+        return None
+    if column.is_person:
+        return pseudonym(key, "person", cell)
+    if column.kind == "number":
+        return int(cell)
+    if column.kind == "yes_no":
+        return {"yes": True, "no": False}.get(cell)
+    return cell.lower() if column.stored_name in ("label_id", "parent_label_id") else cell
 
 
 def _package_row(package: Package) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def parse_all(
     """
     due: queue.SimpleQueue[Package] = queue.SimpleQueue()
     for package in chain:
-        if sources()[package.source].family and (again or not is_parsed(workspace, package)):
+        if has_family(package) and (again or not is_parsed(workspace, package)):
             due.put(package)
     threads = min(settings.limits.parse_threads, due.qsize())
     if not threads:
@@ -105,6 +105,11 @@ def _parse_due(
             if family not in parsers:
                 parsers[family] = stack.enter_context(Parser(workspace, settings, family, key))
             done.append(parsers[family].parse(package))
+
+
+def has_family(package: Package) -> bool:
+    """Is this package to be parsed? Those of a source without a family are read by others (registers)."""
+    return bool(sources()[package.source].family)
 
 
 def is_parsed(workspace: Workspace, package: Package) -> bool:

@@ -81,13 +81,15 @@ class Source:
     pull: Callable[[Window, SourceContext], Iterator[RawPage]] | None = None
     options: type[SourceOptions] = SourceOptions  # its section of genai-audit.toml
     is_snapshot: bool = False  # it shows how things are now: one package a day, nothing older can be asked
-    is_window_by_arrival: bool = False  # windows of when records arrived: older events in them are not trimmed
+    is_window_by_arrival: bool = False  # windows of arrival: what happened before is not trimmed
     keeps: timedelta = timedelta(days=180)  # how far back the service can be asked
     requests: int = 1  # a window costs at least as many
     missing: Callable[[Settings, SourceOptions], str] | None = None  # what to fill in first; "" when complete
     probe: Callable[[SourceContext], str] | None = None  # asks the service once; what `doctor` then says
+    budget: Callable[[SourceContext], str] | None = None  # what a pull will cost
     kinds: tuple[str, ...] = ()  # kinds of file that `--kind` may name
     takes_own_kinds: bool = False  # a workspace may define kinds of its own; `read` refuses an unknown one
+    own_kinds: str = ""  # … as TOML files in this folder of registers/
     recognise: Callable[[Path, bytes], str | None] | None = None  # file, first 64 kB -> kind, or None
     read: Callable[[Path, str, SourceContext], Iterator[RawPage]] | None = None  # file, kind -> pages
 

@@ -85,7 +85,7 @@ def check_parsed(workspace: Workspace, chain: Iterable[Package]) -> Iterator[tup
     A package that was never published may simply not be parsed yet: of that nothing is said.
     """
     published = _published_packages(workspace)
-    for package in chain:
+    for package in filter(parsing.has_family, chain):
         if parsing.is_parsed(workspace, package):
             try:
                 parsing.check_seal(workspace, package)

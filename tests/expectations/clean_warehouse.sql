@@ -35,7 +35,7 @@ FROM stg_m365_event WHERE line_no = 1;
 CREATE TABLE stg_label_event AS
 SELECT 'l-' || record_id AS record_id, occurred_at, occurred_day, 71 AS record_type, 'MipLabel' AS operation, person_key,
     '11111111-2222-3333-4444-555555555555' AS label_id, NULL::VARCHAR AS old_label_id, 'applied' AS change,
-    'manual' AS how_applied, 'Word' AS application, source, package_id, line_no
+    'manual' AS how_applied, 'Word' AS application, NULL::VARCHAR AS object_key, source, package_id, line_no
 FROM stg_m365_event WHERE line_no = 1;
 
 CREATE TABLE stg_admin_event AS
@@ -46,7 +46,7 @@ FROM stg_m365_event WHERE line_no = 1;
 CREATE TABLE stg_vle_use AS
 SELECT 'v-' || record_id AS record_id, 'artefact' AS record_kind, occurred_at, occurred_day, person_key,
     'instructor' AS actor_role, 'co_a' AS course_key, 'Arts' AS school, 'Autumn' AS term_name, 'ai_quiz' AS feature,
-    'AI Design Assistant' AS tool_name, 'accepted' AS outcome, 1::BIGINT AS quantity, NULL::BIGINT AS base_quantity,
+    'AI Design Assistant' AS tool_name, 'accepted' AS outcome, NULL::VARCHAR AS action_key, 1::BIGINT AS quantity, NULL::BIGINT AS base_quantity,
     'vle_csv' AS source, 'package-vle' AS package_id, line_no
 FROM stg_m365_event WHERE line_no <= 3;
 
@@ -94,9 +94,9 @@ FROM stg_external_use;
 CREATE TABLE stg_repeat (record_id VARCHAR, source VARCHAR, occurred_day DATE);
 CREATE TABLE fct_vle_use AS
 SELECT record_id, occurred_at, occurred_day, record_kind, person_key, actor_role, course_key, school, term_name,
-    feature, tool_name, outcome, quantity, base_quantity, source, package_id, line_no
+    feature, tool_name, outcome, action_key, quantity, base_quantity, source, package_id, line_no
 FROM stg_vle_use;
-CREATE TABLE fct_label_event AS SELECT *, 'u1' AS unit_id FROM stg_label_event;
+CREATE TABLE fct_label_event AS SELECT *, 'u1' AS unit_id, false AS is_twin FROM stg_label_event;
 CREATE TABLE fct_dlp_event AS SELECT *, 'u1' AS unit_id, 't1' AS tool_id FROM stg_dlp_event;
 CREATE TABLE fct_admin_event AS SELECT *, 'u1' AS unit_id FROM stg_admin_event;
 

@@ -148,7 +148,9 @@ BREAKS: dict[str, list[Break]] = {
     ],
     "fct_external_use": [
         ("SET channel = 'fax'", "channel_is_a_known_word", CRITICAL, 60),
-        ("SET tool_status = 'unknown'", "tools_are_registered", WARNING, 60),
+        ("SET tool_status = 'unknown'", "tools_are_registered", WARNING, 59),
+        ("SET tool_status = 'elsewhere' WHERE occurred_day = '2026-11-01'",
+         "use_status_is_a_known_word", CRITICAL, 1),
     ],
     "fct_vle_use": [
         (DOUBLE_ONE, "record_id_is_unique", CRITICAL, 2),

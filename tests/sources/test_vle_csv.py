@@ -287,7 +287,8 @@ def test_the_pretend_university_writes_what_the_maps_accept(tmp_path: Path) -> N
 
 def test_every_shipped_map_names_what_it_never_reads() -> None:
     assert set(_vle_map.shipped_maps()) == {
-        "generic", "illuminate_aida_courses", "illuminate_ultra_events", "moodle_ai_action_register",
+        "ally_events", "generic", "illuminate_aida_courses", "illuminate_aida_instructors",
+        "illuminate_ultra_events", "learnwise", "moodle_ai_action_register", "moodle_ai_policy_register",
     }  # fmt: skip
     assert all(rules.never_read for rules in _vle_map.shipped_maps().values())
     assert orjson.dumps({name: rules.title for name, rules in _vle_map.shipped_maps().items()})

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import zstandard
 
 from builders import land, make_settings, make_workspace
 from genai_audit import parsing
@@ -30,6 +31,7 @@ class Parse:
 
     def __init__(self, folder: Path) -> None:
         self._workspace = make_workspace(folder)
+        self.root = folder
         self._settings = make_settings(self._workspace)
         self.key = self._workspace.read_key()
 
@@ -529,6 +531,72 @@ def test_service_dlp_names_the_person_in_the_metadata(parse: Parse) -> None:
     assert row["incident_key"] == pseudonym(parse.key, "incident", "i")
 
 
+ODATA = "#microsoft.graph.security."
+UNNUMBERED = {
+    "outer name": lambda data: envelope(data, auditLogRecordType="complianceDLPSharePoint"),
+    "inner name": lambda data: data | {"RecordType": "ComplianceDLPSharePoint"},
+    "payload": lambda data: envelope({"@odata.type": f"{ODATA}complianceDLPSharePointAuditRecord"} | data),
+    "wrapped payload": lambda data: envelope(
+        {"@odata.type": f"{ODATA}complianceDLPSharePointAuditRecord", "dynamicProperties": data}
+    ),
+    "operation and metadata": lambda data: envelope(data),
+}
+
+
+@pytest.mark.parametrize("known_by", UNNUMBERED)
+def test_service_dlp_without_a_number_is_known_by_name(parse: Parse, known_by: str) -> None:
+    data = {key: value for key, value in dlp().items() if key != "RecordType"}
+    row = only(parse(UNNUMBERED[known_by](data))["stg_dlp_event"])
+    assert (row["record_type"], row["rule_name"]) == (11, "high")
+    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")
+
+
+def test_mail_dlp_names_the_sender(parse: Parse) -> None:
+    mail = {"SharePointMetaData": None, "ExchangeMetaData": {"From": "Ada@Westbridge.example", "To": ["x"]}}
+    rows = parse(dlp(RecordType=13, **mail), dlp(Id="n", RecordType=None, **mail))["stg_dlp_event"]
+    assert [row["record_type"] for row in rows] == [13, 13]
+    assert {row["person_key"] for row in rows} == {pseudonym(parse.key, "person", "ada@westbridge.example")}
+
+
+@pytest.mark.parametrize("record_type", [11, 33, 107])
+def test_an_assistant_account_is_nobody(parse: Parse, record_type: int) -> None:
+    """Without a person in the metadata; a real account in UserId still counts."""
+    nobody = dlp(RecordType=record_type, SharePointMetaData={"FileName": "x"})
+    rows = parse(nobody, nobody | {"Id": "u", "UserId": "b@westbridge.example"})["stg_dlp_event"]
+    assert [row["person_key"] for row in rows] == [
+        None,
+        pseudonym(parse.key, "person", "b@westbridge.example"),
+    ]
+
+
+def test_metadata_and_policies_may_be_text(parse: Parse) -> None:
+    record = dlp()
+    coded = {key: json.dumps(record[key]) for key in ("SharePointMetaData", "PolicyDetails")}
+    row = only(parse(record | coded)["stg_dlp_event"])
+    assert (row["policy_name"], row["severity"]) == ("Financial data", "high")
+    assert row["person_key"] == pseudonym(parse.key, "person", "ada@westbridge.example")
+
+
+@pytest.mark.parametrize(
+    ("operation", "policies", "is_label"),
+    [
+        ("MipLabel", [{"PolicyId": "00000000-0000-0000-0000-000000000000"}], True),
+        ("MipLabel", json.dumps([{"PolicyId": "00000000-0000-0000-0000-000000000000"}]), True),
+        ("MipLabel", None, True),
+        ("MipLabel", [{"PolicyId": "5c0e7a11-52d3-4b8f-a6e1-93b7d5f0c2a8"}], False),
+        ("DLPRuleMatch", [{"PolicyId": "00000000-0000-0000-0000-000000000000"}], False),
+    ],
+)
+def test_mail_labels_are_told_from_dlp_hits(
+    parse: Parse, operation: str, policies: Any, is_label: bool
+) -> None:
+    mail = dlp(RecordType=13, Operation=operation, PolicyDetails=policies, ObjectId="<m@x>")
+    rows = parse(mail, mail | {"Id": "other", "RecordType": 43, "Operation": "MipLabel"})
+    assert (len(rows["stg_label_event"]), len(rows["stg_dlp_event"])) == (1 + is_label, 1 - is_label)
+    keys = {row["object_key"] for row in rows["stg_label_event"]}
+    assert keys == {pseudonym(parse.key, "object", "<m@x>")}
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -658,6 +726,50 @@ def test_admin_events_are_known_by_number_or_name(parse: Parse) -> None:
     rows = parse(plain, named, wrapped, plain | {"Id": "d", "RecordType": 1})
     assert [row["record_id"] for row in rows["stg_admin_event"]] == ["a", "b", "c"]
     assert {row["object_key"] for row in rows["stg_admin_event"]} == {pseudonym(parse.key, "object", "o")}
+
+
+ADMINISTRATION = (*range(310, 326), 362, 363, 373, 379, 380, 383, 384)
+FAMILIES = {
+    "stg_interaction": (261, 284, 328, 334),
+    "stg_admin_event": ADMINISTRATION,
+    "stg_dlp_event": (11, 13, 33, 63, 107, 108, 263),
+    "stg_label_event": (43, 82, 83, 84, 94, 206),
+}
+
+
+def test_every_type_of_a_family_lands_in_its_table_and_in_no_other(parse: Parse) -> None:
+    """Also what the activity feed and exports give: bare AuditData with a number and nothing else."""
+    numbers = [number for table in FAMILIES.values() for number in table]
+    rows = parse(*(dlp(Id=str(one), RecordType=one, Operation="Anything") for one in (*numbers, 25)))
+    found = {table: tuple(row["record_type"] for row in rows[table]) for table in FAMILIES}
+    assert found == FAMILIES
+    assert len(rows["stg_m365_event"]) == len(numbers) + 1
+
+
+def test_the_prompt_of_a_scheduled_run_is_not_landed(parse: Parse) -> None:
+    rows = parse(dlp(RecordType=363, ObjectId=None, AutomationId="auto-1", PromptText="CANARY"))
+    assert only(rows["stg_admin_event"])["object_key"] == pseudonym(parse.key, "object", "auto-1")
+    landed = [path.read_bytes() for path in parse.root.rglob("*.zst")]
+    texts = [zstandard.ZstdDecompressor().stream_reader(one).read() for one in landed]
+    assert any(b"auto-1" in text for text in texts)
+    assert not any(b"CANARY" in text for text in texts)
+
+
+@pytest.mark.parametrize("layout", ["flat", "wrapped", "text", "bare"])
+def test_changes_of_agents_are_known_by_their_keys(parse: Parse, layout: str) -> None:
+    """AgentAdminActivity and AgentSettingsAdminActivity have no published number (facts/m365.md §3.4)."""
+    plain = {key: value for key, value in body().items() if key != "CopilotEventData"} | {"RecordType": 9999}
+    changes = [
+        plain | {"Id": "a", "AgentID": "T_1", "AgentType": 3, "ForAllUsers": True},
+        plain | {"Id": "s", "Property": "Sharing", "NewValue": "off", "ForAllUsers": True},
+        plain | {"Id": "x", "Property": "Sharing"},
+    ]
+    rows = parse(*map(LAYOUTS[layout], changes))
+    tokens = [pseudonym(parse.key, "object", name) for name in ("T_1", "Sharing")]
+    assert [(row["record_id"], row["object_key"]) for row in rows["stg_admin_event"]] == [
+        ("a", tokens[0]),
+        ("s", tokens[1]),
+    ]
 
 
 def test_unknown_types_and_fields_are_kept_by_name_and_counted(parse: Parse) -> None:

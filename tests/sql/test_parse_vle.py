@@ -25,6 +25,7 @@ ROW = {
     "feature": "generate_text",
     "tool": "openai",
     "outcome": "success",
+    "action": "vle-77",
     "quantity": "3",
     "base_quantity": "10",
     "map": "generic",
@@ -46,6 +47,7 @@ def test_a_full_row(tmp_path: Path) -> None:
     assert row["occurred_day"].isoformat() == "2026-10-06"  # British Summer Time
     assert row["person_key"] == pseudonym(key, "person", ROW["actor"])
     assert row["course_key"] == pseudonym(key, "course", ROW["course"])
+    assert row["action_key"] == pseudonym(key, "object", ROW["action"])
     kept = (
         "record_id",
         "record_kind",

@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from genai_audit.cli import audit, explain, questions, setup
+from genai_audit.cli import audit, explain, questions, registers, setup
 from genai_audit.cli.session import Session, print_error
 from genai_audit.errors import GenaiAuditError
 
@@ -38,6 +38,7 @@ for verb in (setup.init, setup.doctor, setup.demo, audit.pull, audit.run, audit.
 app.command("import")(audit.import_)
 for question in (questions.query, explain.explain, questions.trace, questions.verify):
     app.command()(question)
+app.add_typer(registers.register, name="register")
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def import_(
     session = session_of(context)
     if dry_run:
         for file in files:
-            source_id, found = collection.recognise(file, kind)
+            source_id, found = collection.recognise(file, kind, session.workspace.registers)
             tell(f"{file.name}: would be imported as {found} ({source_id}), {file.stat().st_size:,} bytes")
         return
     session.set_up_if_new()

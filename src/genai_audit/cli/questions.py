@@ -95,7 +95,9 @@ def verify(
         verdicts.append(verification.Verdict("head", "INVALID", "the chain does not contain this head"))
     for package_id, state, detail in tracing.check_parsed(workspace, chain):
         verdicts.append(verification.Verdict(f"parsed {package_id}", state, detail))
-    waiting = sum(not parsing.is_parsed(workspace, package) for package in chain)
+    waiting = sum(
+        parsing.has_family(package) and not parsing.is_parsed(workspace, package) for package in chain
+    )
     if waiting:
         note(f"{waiting} package(s) have no parsed folder; `genai-audit run` parses what is new.")
     counts: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The pretend tenant of the demo, as a process of its own: `python -m genai_audit.demo.serve`.
+"""The pretend university's services, as a process of their own: `python -m genai_audit.demo.serve`.
 
 It makes the university's records again from the same seed, so that nothing has to be handed over but numbers.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
-from genai_audit.demo._faults import Faults
-from genai_audit.demo.campus import TENANT_ID
-from genai_audit.demo.tenant import PretendTenant, RecordStore
+from genai_audit.demo.services import serve
 from genai_audit.demo.university import University
 
 
@@ -24,24 +22,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=kind, required=True)
     parser.add_argument("--workdir", type=Path, required=True)
     wish = parser.parse_args()
-    university = University(wish.seed, wish.people, wish.days, wish.last_day)
-    store = RecordStore()
-    for created, arrived, record in university.m365_records():
-        store.add(created, record, arrived=arrived)
-    # What a real tenant does on an ordinary day, and one minute with more than a query may return.
-    faults = Faults(
-        throttle_with_retry_after=(2, 1.0),
-        unavailable_burst=2,
-        crowded_minute=university.capped_minute.isoformat(),
-    )
-    with PretendTenant(
-        store,
-        faults=faults,
-        workdir=wish.workdir,
-        tenant_id=TENANT_ID,
-        now=datetime.now(UTC),
-    ) as tenant:
-        print(json.dumps({"toml": tenant.as_toml(), "records": len(store)}), flush=True)
+    with serve(University(wish.seed, wish.people, wish.days, wish.last_day), wish.workdir) as toml:
+        print(json.dumps({"toml": toml}), flush=True)
         sys.stdin.read()
 
 

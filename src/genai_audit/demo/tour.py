@@ -16,7 +16,10 @@ from genai_audit import pipeline
 from genai_audit.calendars import Window, start_of_uk_day, uk_day
 from genai_audit.collection import import_files, pull
 from genai_audit.configuration import load_settings
+from genai_audit.demo.app_traffic import tool_rows, write_proxy_log
+from genai_audit.demo.learning_events import make_envelopes, write_envelopes
 from genai_audit.demo.planting import Planted
+from genai_audit.demo.services import FEED_DAYS
 from genai_audit.demo.university import University
 from genai_audit.doctor import set_up
 from genai_audit.errors import SoftwareError, UsageError
@@ -29,10 +32,20 @@ QUERIES = (
     "genai-audit --workspace {folder} query findings -p since={since}",
     "genai-audit --workspace {folder} query external_tools_by_month --markdown",
 )
+SECOND_DOOR = "m365_activity_api"  # the same log again: a comparison needs few days of it
 SETTINGS = """
 [sources]
-enabled = ["m365_audit"]
+enabled = [
+  "m365_audit", "m365_directory", "m365_labels", "m365_copilot_usage", "m365_signins", "m365_app_consents",
+  "m365_cloud_discovery", "m365_hunting", "blackboard_rest", "vle_xapi",
+]
 expected = ["m365_audit", "vle_csv"]
+
+[m365_signins]
+window_hours = 720
+
+[m365_hunting]
+window_hours = 720
 
 [m365_audit]
 poll_seconds = 0.05
@@ -67,13 +80,15 @@ def show(workspace: Workspace, people: int, days: int, seed: int, teller: Teller
     list(set_up(workspace))
     with workspace.lock("demo"), _tenant(university, workspace) as toml:
         write_durably(workspace.settings_file, f"{_name(university)}\n{toml}{SETTINGS}".encode())
-        university.write_registers(workspace.registers)
+        university.write_registers(workspace.registers, tool_rows())
         run = Run(workspace, load_settings(workspace.settings_file), "demo", teller.say, teller.advance)
         first, end = start_of_uk_day(university.list_days()[0]), start_of_uk_day(last_day + timedelta(days=1))
         pull(run, Window(first, end))
+        pull(run, Window(end - timedelta(days=FEED_DAYS), end), [SECOND_DOOR])
         import_files(run, _write_exports(university, workspace))
         result = pipeline.process(run)
     yield f"Audited {people:,} people over {days} days: {result.records:,} records, {result.outcome}."
+    yield from _tell_sources(workspace)
     yield from _tell_planted(list(_compare(workspace, university.planted())))
     yield "Reports:"
     yield from (f"  {path}" for path in result.reports)
@@ -121,12 +136,27 @@ def _tenant(university: University, workspace: Workspace) -> Iterator[str]:
 
 
 def _write_exports(university: University, workspace: Workspace) -> list[Path]:
-    """What LIDE would hand over: an ultra-events extract and the course table of the adoption report."""
+    """What LIDE and the network team would hand over as files."""
     events = workspace.tmp / "ultra_events.csv"
     courses = workspace.tmp / f"aida_courses_{university.last_day}.csv"
+    launches = workspace.tmp / "launches.jsonl"
+    proxy = workspace.tmp / "web_proxy.csv"
     university.write_vle_csv(events)
     university.write_vle_course_csv(courses)
-    return [events, courses]
+    days, people = university.list_days(), university.persons
+    write_envelopes(launches, make_envelopes(people, days, university.last_day, university.seed))
+    write_proxy_log(proxy, university)
+    return [events, courses, launches, proxy]
+
+
+def _tell_sources(workspace: Workspace) -> Iterator[str]:
+    """One line a source: what came, and through how many packages."""
+    yield "Sources:"
+    with open_published(workspace.published / "compliance.duckdb") as connection:
+        for source, packages, records in connection.execute(
+            "SELECT source, count(*), sum(accepted_count)::BIGINT FROM package GROUP BY source ORDER BY 1"
+        ).fetchall():
+            yield f"  {source:22} {records:>9,} records in {packages} package(s)"
 
 
 def _compare(workspace: Workspace, planted: list[Planted]) -> Iterator[Check]:

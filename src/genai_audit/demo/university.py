@@ -10,7 +10,7 @@ pretend tenant's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -54,7 +54,7 @@ class University:
         return [self.last_day - timedelta(days=back) for back in reversed(range(self.days))]
 
     @cached_property
-    def _people(self) -> People:
+    def persons(self) -> People:
         return campus.make_people(self.people, self.seed)
 
     @cached_property
@@ -63,11 +63,11 @@ class University:
 
     @cached_property
     def _traffic(self) -> Traffic:
-        return Traffic(make_actors(self._people, self.seed), self._library, self.seed, self.people / 3000)
+        return Traffic(make_actors(self.persons, self.seed), self._library, self.seed, self.people / 3000)
 
     @cached_property
     def _planting(self) -> Planting:
-        return Planting(self._people, self._library, self.list_days(), self.seed)
+        return Planting(self.persons, self._library, self.list_days(), self.seed)
 
     def planted(self) -> list[Planted]:
         """What a correct audit must show, in order of day. Print `what`, not `subject`."""
@@ -123,7 +123,7 @@ class University:
 
     def people_rows(self) -> list[Row]:
         """Directory: object_id, upn, display_name, department (a unit_id), job_title, role."""
-        people = self._people
+        people = self.persons
         columns = (
             people.object_ids,
             people.upns,
@@ -160,7 +160,7 @@ class University:
         """Spans of days of one type, inclusive at both ends, without gaps."""
         return list(campus.calendar_rows(self.list_days()[0], self.last_day))
 
-    def write_registers(self, folder: Path) -> None:
+    def write_registers(self, folder: Path, more_tools: Sequence[Row] = ()) -> None:
         """Write directory.csv, units.csv, labels.csv, tools.csv and calendar.csv."""
         folder.mkdir(parents=True, exist_ok=True)
         directory = [
@@ -173,13 +173,13 @@ class University:
             for row in self.people_rows()
         ]
         tables = {"directory": directory, "units": self.units(), "labels": self.labels(),
-                  "tools": self.tools(), "calendar": self.calendar_days()}  # fmt: skip
+                  "tools": [*self.tools(), *more_tools], "calendar": self.calendar_days()}  # fmt: skip
         for name, rows in tables.items():
             vle_export.write_csv(folder / f"{name}.csv", tuple(rows[0]), rows)
 
     def vle_rows(self) -> Iterator[Row]:
         """Clicks in AI features of the VLE, with the columns `vle_export.INTERACTION_COLUMNS`."""
-        return vle_export.make_interactions(self._people, self.list_days(), self.last_day, self.seed)
+        return vle_export.make_interactions(self.persons, self.list_days(), self.last_day, self.seed)
 
     def write_vle_csv(self, path: Path) -> int:
         """Write the interactions and return the number of rows."""

@@ -5,39 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from genai_audit.settings import SourceOptions
+from genai_audit.sources._audit_families import OPERATIONS
 
 
 class M365AuditOptions(SourceOptions):
     """Section [m365_audit]."""
 
-    operations: tuple[str, ...] = (
-        "CopilotInteraction",
-        "AIAppInteraction",
-        "ConnectedAIAppInteraction",
-        "TeamCopilotInteraction",
-        "DLPRuleMatch",
-        "DlpRuleMatch",
-        "PastedToBrowser",
-        "FileUploadedToCloud",
-        "SensitivityLabelApplied",
-        "SensitivityLabelUpdated",
-        "SensitivityLabelRemoved",
-        "FileSensitivityLabelApplied",
-        "FileSensitivityLabelChanged",
-        "FileSensitivityLabelRemoved",
-        "MipLabel",
-        "UpdateTenantSettings",
-        "CreatePlugin",
-        "UpdatePlugin",
-        "DeletePlugin",
-        "EnablePlugin",
-        "DisablePlugin",
-        "CreatePromptBook",
-        "UpdatePromptBook",
-        "DeletePromptBook",
-        "EnablePromptBook",
-        "DisablePromptBook",
-    )
+    operations: tuple[str, ...] = OPERATIONS
     window_hours: int = Field(24, ge=1, le=24 * 30)
     overlap_days: int = Field(7, ge=0, le=180)  # Copilot records arrive two to three days late
     first_pull_days: int = Field(30, ge=1, le=180)  # Audit (Standard) keeps 180 days

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import partial
@@ -177,6 +177,7 @@ class Graph:
         self._adapter, self._tokens, self._url, self._permission = adapter, tokens, httpx.URL(url), permission
         self._queries = GraphServiceClient(request_adapter=adapter).security.audit_log.queries
         self.patience = patience
+        self.headers: Mapping[str, str] = {}  # sent with every request from now on, also for following pages
         self.page_count = 0
         self.use_version(VERSIONS[0])
 
@@ -225,6 +226,8 @@ class Graph:
             return await self._send_once(build())
 
     async def _send_once(self, request: RequestInformation) -> bytes:
+        for name, value in self.headers.items():
+            request.headers.try_add(name, value)
         try:
             async with asyncio.timeout(self.patience.seconds_left):
                 body = await self._adapter.send_primitive_async(request, "bytes", {"XXX": ODataError})

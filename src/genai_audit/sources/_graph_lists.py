@@ -29,6 +29,7 @@ class GraphList:
     query: Mapping[str, str] | None = None
     version: str = "v1.0"
     pick: Pick | None = None
+    headers: Mapping[str, str] | None = None
     is_optional: bool = False  # a tenant without this feature answers 400 or 404: noted, not an error
 
 
@@ -51,6 +52,7 @@ async def _collect(
         try:
             for one in lists:
                 graph.use_version(one.version)
+                graph.headers = one.headers or {}
                 try:
                     async for page in graph.pages(partial(graph.build_get, _address(one))):
                         kept = [

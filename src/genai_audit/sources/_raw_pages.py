@@ -57,6 +57,17 @@ def read_page(body: bytes) -> ServicePage:
     return ServicePage(records, values, exact, page.get("@odata.nextLink"))
 
 
+def read_array(body: bytes) -> ServicePage:
+    """A body that is a JSON array of records and nothing else. Raises NotAPageError."""
+    whole, start = _load(body), _skip(body, 0)
+    if body[start : start + 1] != b"[":
+        raise NotAPageError
+    records, values, exact, end = _cut(body, start + 1, whole if isinstance(whole, list) else [])
+    if _skip(body, end + 1) != len(body):
+        raise NotAPageError
+    return ServicePage(records, values, exact)
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """A single JSON object, such as a query. Raises NotAPageError."""
     value = _load(body)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, model_validator
@@ -24,7 +24,7 @@ from genai_audit.settings import Section
 KINDS = ("artefact", "interaction", "quota_counter", "aggregate")
 FieldName = Literal[
     "event", "occurred_at", "record_kind", "actor", "actor_role", "course", "school", "term", "feature",
-    "tool", "outcome", "quantity", "base_quantity",
+    "tool", "outcome", "context", "quantity", "base_quantity",
 ]  # fmt: skip
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -44,11 +44,24 @@ class UnpackRule(Section):
     members: Names
 
 
-class VleMap(Section):
+class NamedMap(Section):
+    """A map as a TOML file; its file name is its name. `what`: what messages call it."""
+
+    what: ClassVar[str]
+
+
+Map = TypeVar("Map", bound=NamedMap)
+
+
+class VleMap(NamedMap):
     """One map. `record_id`: fields whose values make the id (the event's own id alone, where a row has one).
     `keep`: patterns of which a field must match one, or the row is left out and counted. `values`: patterns
-    and what they become. `unlisted`: prefix for values that no pattern matches."""
+    and what they become. `unlisted`: prefix for values that no pattern matches. `listed_as`: fields whose
+    value is looked up in the register of VLE features, and by which match kind; what it lists is kept.
+    `attempt_of`: rows that agree in these fields are attempts of one action. `by_name_only`: the headers are
+    too common to know the table by them; it must be named with --kind."""
 
+    what: ClassVar[str] = "VLE map"
     title: str
     record_kind: Literal["artefact", "interaction", "quota_counter", "aggregate", ""]
     record_id: tuple[FieldName, ...]
@@ -61,6 +74,9 @@ class VleMap(Section):
     keep: dict[FieldName, Names] = Field(default_factory=dict)
     values: dict[FieldName, dict[str, str]] = Field(default_factory=dict)
     unlisted: dict[FieldName, str] = Field(default_factory=dict)
+    listed_as: dict[Literal["feature"], Literal["object_id", "name", "domain"]] = Field(default_factory=dict)
+    attempt_of: tuple[FieldName, ...] = ()
+    by_name_only: bool = False
 
     @model_validator(mode="after")
     def check_sense(self) -> VleMap:
@@ -68,7 +84,8 @@ class VleMap(Section):
         read = [name for names in self.columns.values() for name in names if simplify(name) in secret]
         if read:
             raise ValueError(f"it reads '{read[0]}', which it lists under never_read")
-        missing = [name for name in (*self.required, *self.record_id) if not self._has(name)]
+        needed = (*self.required, *self.record_id, *self.attempt_of)
+        missing = [name for name in needed if not self._has(name)]
         if missing:
             raise ValueError(f"it needs '{missing[0]}' but names no column for it")
         if not self.record_kind and "record_kind" not in self.required:
@@ -90,34 +107,49 @@ def simplify(header: str) -> str:
 
 @cache
 def shipped_maps() -> dict[str, VleMap]:
-    folder = resources.files("genai_audit") / "sources" / "vle_maps"
+    return read_shipped_maps(VleMap, "vle_maps")
+
+
+def read_shipped_maps(kind: type[Map], room: str) -> dict[str, Map]:
+    """The maps of a folder beside this file, by name."""
+    folder = resources.files("genai_audit") / "sources" / room
     files = {file.name: file for file in folder.iterdir() if file.name.endswith(".toml")}
     return {
-        name.removesuffix(".toml"): parse_map(name, files[name].read_text(encoding="utf-8"))
+        name.removesuffix(".toml"): read_map(kind, name, files[name].read_text(encoding="utf-8"))
         for name in sorted(files)
     }
 
 
 def find_map(name: str, own_folder: Path) -> VleMap:
     """The user's own map of that name, else the shipped one; UsageError names those that exist."""
+    return pick_map(VleMap, name, own_folder, shipped_maps())
+
+
+def pick_map(kind: type[Map], name: str, own_folder: Path, shipped: Mapping[str, Map]) -> Map:
+    """The same for any kind of map."""
     own = own_folder / f"{name}.toml"
     if re.fullmatch(r"[\w-]+", name) and own.is_file():
-        return parse_map(f"registers/vle_maps/{own.name}", own.read_text(encoding="utf-8"))
-    if name in shipped_maps():
-        return shipped_maps()[name]
-    known = sorted({*shipped_maps(), *(file.stem for file in own_folder.glob("*.toml"))})
+        return read_map(kind, f"registers/{own_folder.name}/{own.name}", own.read_text(encoding="utf-8"))
+    if name in shipped:
+        return shipped[name]
+    known = sorted({*shipped, *(file.stem for file in own_folder.glob("*.toml"))})
     near = get_close_matches(name, known, n=1)
     raise UsageError(
-        f"There is no VLE map '{name}'" + (f"; did you mean '{near[0]}'?" if near else "."),
+        f"There is no {kind.what} '{name}'" + (f"; did you mean '{near[0]}'?" if near else "."),
         where="--kind",
-        next_step=f"Use one of {', '.join(known)}, or write registers/vle_maps/{name}.toml.",
+        next_step=f"Use one of {', '.join(known)}, or write registers/{own_folder.name}/{name}.toml.",
     )
 
 
 def parse_map(where: str, text: str) -> VleMap:
     """Read one map; ConfigurationError lists its mistakes."""
+    return read_map(VleMap, where, text)
+
+
+def read_map(kind: type[Map], where: str, text: str) -> Map:
+    """The same for any kind of map."""
     try:
-        return VleMap(**tomllib.loads(text))
+        return kind(**tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         mistakes = f"not valid TOML: {error}"
     except ValidationError as error:
@@ -126,7 +158,9 @@ def parse_map(where: str, text: str) -> VleMap:
             for one in error.errors()
         )
     raise ConfigurationError(
-        f"A VLE map has mistakes: {mistakes}.", where=where, next_step="Compare it with a map that we ship."
+        f"A {kind.what} has mistakes: {mistakes}.",
+        where=where,
+        next_step="Compare it with a map that we ship.",
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from genai_audit.calendars import format_instant
+from genai_audit.sources._vle_features import Feature, Features, shipped_features
 from genai_audit.sources._vle_map import KINDS, FieldName, VleMap
 
 NULLS = frozenset({"\\N", "NULL", "null"})  # as PostgreSQL, Snowflake and Moodle export them
@@ -31,13 +33,23 @@ class UnreadableRowError(ValueError):
 
 
 class RowMapper:
-    """Applies one map to the rows of one file. `file_day` is the date of a table that has none."""
+    """Applies one map to the rows of one file. `file_day` is the date of a table that has none; `features`
+    is the register of VLE features."""
 
-    def __init__(self, name: str, rules: VleMap, bound: dict[FieldName, int], file_day: date) -> None:
+    def __init__(
+        self,
+        name: str,
+        rules: VleMap,
+        bound: dict[FieldName, int],
+        file_day: date,
+        features: Features | None = None,
+    ) -> None:
         self._name, self._rules, self._bound, self._file_day = name, rules, bound, file_day
+        self._features = features or shipped_features()
         self._zone = ZoneInfo(rules.time.zone)
         self._required = [field for field in rules.required if field in bound]
         self._known: dict[tuple[FieldName, str], str] = {}
+        self._listed: dict[str, Feature | None] = {}
         self._times_seen: dict[str, int] = {}
 
     def pick(self, cells: list[str]) -> dict[FieldName, str]:
@@ -47,13 +59,14 @@ class RowMapper:
             if text in NULLS:
                 picked[field] = ""
             elif not text.isascii():
-                picked[field] = _repair(text)
+                picked[field] = repair(text)
         return picked
 
     def is_kept(self, row: dict[FieldName, str]) -> bool:
-        """False for a row that is no GenAI activity by the map's `keep` patterns."""
+        """False for a row that is no GenAI activity by the map's `keep` patterns and the register."""
         return all(
             any(fnmatchcase(row.get(field, ""), pattern) for pattern in patterns)
+            or (field in self._rules.listed_as and self._look_up(row) is not None)
             for field, patterns in self._rules.keep.items()
         )
 
@@ -76,7 +89,12 @@ class RowMapper:
             value = row.get(field, "")
             value = self._translate(field, value) if value else self._rules.constants.get(field, "")
             if value:
-                built[field] = _read_whole_number(value) if field in NUMBERS else value
+                built[field] = read_whole_number(value) if field in NUMBERS else value
+        listed = self._look_up(row) if self._rules.listed_as else None
+        if listed:
+            built |= {"feature": listed.feature} | ({"tool": listed.tool} if listed.tool else {})
+        if self._rules.attempt_of:
+            built["action"] = self._hash(*(row.get(field, "") for field in self._rules.attempt_of))
         return {"record_id": self._make_id(row, built), **built, "map": self._name}
 
     def number_repeat(self, row: dict[FieldName, str], record: dict[str, str]) -> dict[str, str]:
@@ -106,6 +124,15 @@ class RowMapper:
                 self._known[field, value] = known
         return known
 
+    def _look_up(self, row: dict[FieldName, str]) -> Feature | None:
+        """The register's line for this row's feature."""
+        value = row.get("feature", "")
+        if value not in self._listed:
+            if len(self._listed) >= KNOWN_VALUES:
+                return self._features.find(self._rules.listed_as["feature"], value)
+            self._listed[value] = self._features.find(self._rules.listed_as["feature"], value)
+        return self._listed[value]
+
     def _make_id(self, row: dict[FieldName, str], built: dict[str, str]) -> str:
         event = self._find_event(row)
         return self._hash(*([event] if event else [built.get(field, "") for field in self._rules.record_id]))
@@ -119,33 +146,39 @@ class RowMapper:
         return "vle-" + hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
     def _read_time(self, text: str) -> str:
-        for pattern in self._rules.time.formats:
-            try:
-                instant = self._parse_time(text, pattern)
-            except (ValueError, OverflowError, OSError):
-                continue
-            if instant.year in YEARS:
-                return format_instant(instant if instant.tzinfo else instant.replace(tzinfo=self._zone))
-        raise UnreadableRowError("no_time")
-
-    def _parse_time(self, text: str, pattern: str) -> datetime:
-        if pattern == "file_date":
-            return datetime.combine(self._file_day, time.min)
-        if pattern == "unix":
-            return datetime.fromtimestamp(int(text), UTC)
-        if pattern == "iso":
-            return datetime.fromisoformat(re.sub(r"\s(?=[+-]\d\d:?\d\d$)", "", text))
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 (the map's zone is put in by the caller)
+        return read_time(text, self._rules.time.formats, self._zone, self._file_day)
 
 
-def _read_whole_number(text: str) -> str:
+def read_time(text: str, formats: Sequence[str], zone: ZoneInfo, file_day: date) -> str:
+    """The instant by the first of a map's formats that fits; UnreadableRowError when none does."""
+    for pattern in formats:
+        try:
+            instant = _parse_time(text, pattern, file_day)
+        except (ValueError, OverflowError, OSError):
+            continue
+        if instant.year in YEARS:
+            return format_instant(instant if instant.tzinfo else instant.replace(tzinfo=zone))
+    raise UnreadableRowError("no_time")
+
+
+def _parse_time(text: str, pattern: str, file_day: date) -> datetime:
+    if pattern == "file_date":
+        return datetime.combine(file_day, time.min)
+    if pattern == "unix":
+        return datetime.fromtimestamp(float(text), UTC)
+    if pattern == "iso":
+        return datetime.fromisoformat(re.sub(r"\s(?=[+-]\d\d:?\d\d$)", "", text))
+    return datetime.strptime(text, pattern)  # noqa: DTZ007 (the map's zone is put in by the caller)
+
+
+def read_whole_number(text: str) -> str:
     """1200, 1200.0, and 1,200 or 1 200 in groups of three; 1,5 is no whole number, and not 15."""
     if not re.fullmatch(r"(\d{1,15}|\d{1,3}(,\d{3}){1,4}|\d{1,3}(\s\d{3}){1,4})(\.0*)?", text):
         raise UnreadableRowError("not_a_number")
     return str(int(re.sub(r"[,\s]", "", text.split(".")[0])))
 
 
-def _repair(text: str) -> str:
+def repair(text: str) -> str:
     """A cell with bytes that are no UTF-8 (the file's beginning was): they are Windows-1252."""
     try:
         text.encode("utf-8")

@@ -40,7 +40,7 @@ class Web:
 
     `name`: how people call the service. `sign`: headers that prove who we are, asked for before every
     request; `renew`: called once after a 401, before `sign` is asked again. `read_pause`: seconds to wait,
-    from the headers of a 429.
+    from the headers of a 429. `look`: called with the headers of every answer, whatever its status.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class Web:
         sign: Callable[[], Mapping[str, str]] = dict,
         renew: Callable[[], None] | None = None,
         read_pause: Callable[[httpx.Headers], float | None] = read_retry_after,
+        look: Callable[[httpx.Headers], None] | None = None,
         ca_bundle: Path | None = None,
     ) -> None:
         self.name, self.url = name, url.rstrip("/") + "/"
         check_https(name, url)
-        self._sign, self._renew, self._read_pause = sign, renew, read_pause
+        self._sign, self._renew, self._read_pause, self._look = sign, renew, read_pause, look
         self.patience = Patience(options)
         self.request_count = 0
         self._client = httpx.Client(
@@ -140,7 +141,7 @@ class Web:
         headers = {**self._sign(), **more.get("headers", {})}
         self.request_count += 1
         try:
-            return self._client.request(method, target, **{**more, "headers": headers})
+            response = self._client.request(method, target, **{**more, "headers": headers})
         except httpx.RequestError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise ConfigurationError(
@@ -149,6 +150,9 @@ class Web:
                     next_step="If it has a certificate of your own, put its authority into ca_bundle.",
                 ) from None
             raise TransientError(f"the connection failed ({type(error).__name__})") from None
+        if self._look:
+            self._look(response.headers)
+        return response
 
 
 def check_https(name: str, url: str) -> None:

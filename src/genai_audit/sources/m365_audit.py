@@ -2,12 +2,19 @@
 
 Contains: one record for each interaction with Copilot, Copilot agents and AI applications (who, when, in
 which application, which files and labels were accessed, whether an attack was flagged), and records of DLP
-rules that matched, of sensitivity labels that were set or removed, and of settings that were changed.
+rules that matched, of sensitivity labels that were set, removed or opened, and of settings that were changed.
 
 Does not contain: what was asked or answered (the text lives elsewhere, and the permission that would give it
 is refused); use of AI tools that Microsoft does not see (unmanaged devices and browsers); what happened while
-auditing was off. Records arrive late (Copilot's two to three days), and the service may return fewer than it
-holds. No record is no proof of no use (facts/m365.md §8).
+auditing was off; kinds of records whose operation names are not published: changes of agents
+(AgentAdminActivity, AgentSettingsAdminActivity) and of workspaces, scheduled prompts (363), exports of AI
+interactions (362, 379, 380), automations in Outlook (373), triggers of Security Copilot (383), management of
+agents (384). The query is asked by operation: add their names to `operations` once your tenant shows them.
+m365_activity_api and a file export bring these records without. The FileCreated, FileModified and FileRenamed
+of devices are not asked for: SharePoint has events so named for every file.
+
+Records arrive late (Copilot's two to three days), and the service may return fewer than it holds. No record
+is no proof of no use (facts/m365.md §8).
 
 Audit (Standard) keeps 180 days. A tenant may submit some 200 queries in 24 hours, shared by all its tools.
 """

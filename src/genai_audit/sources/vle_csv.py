@@ -1,9 +1,10 @@
 """GenAI activity of a virtual learning environment, from a table that somebody exported.
 
 Contains: what the export holds, one canonical record a row, by a TOML map (`vle_maps/`, or your own in
-`registers/vle_maps/`, named with --kind): AI Design Assistant course tables, Ultra clicks, Moodle's AI
-register, or any other table. Does not contain: prompts, answers, titles, names (never read), or a reason to
-add different record kinds together: artefact, interaction, quota_counter and aggregate are different facts.
+`registers/vle_maps/`, named with --kind): AI Design Assistant tables, Ultra clicks, Moodle's AI registers,
+LearnWise, Ally, or any other table; which object ids are GenAI is in the register of VLE features. Does not
+contain: prompts, answers, titles, names (never read), or a reason to add different record kinds together:
+artefact, interaction, quota_counter and aggregate are different facts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from genai_audit.errors import BadDataError
 from genai_audit.registry import RawPage, RecordIdentity, Source, SourceContext
 from genai_audit.sources import _vle_map as maps
 from genai_audit.sources._tables import SHOWN_LINES, Damage
+from genai_audit.sources._vle_features import read_features
 from genai_audit.sources._vle_map import VleMap
 from genai_audit.sources._vle_rows import RowMapper, UnreadableRowError
 from genai_audit.sources._vle_table import Table, name_members, open_table, read_columns
@@ -43,6 +45,8 @@ def recognise(path: Path, head: bytes) -> str | None:
     columns, _ = read_columns(path, head)
     best, most = None, 0
     for name, rules in maps.shipped_maps().items():
+        if rules.by_name_only:
+            continue
         bound = maps.bind_columns(rules, (*columns, *name_members(columns, rules.unpack)))
         if not maps.find_missing(rules, bound) and len(bound) > most:
             best, most = name, len(bound)
@@ -63,7 +67,8 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     table = open_table(path, rules.unpack)
     check_header(path, kind, rules, table.header)
     bound = maps.bind_columns(rules, table.header)
-    mapper = RowMapper(kind, rules, bound, find_file_day(path, rules))
+    features = read_features(context.registers)
+    mapper = RowMapper(kind, rules, bound, find_file_day(path, rules), features)
     wanted = set(bound.values())
     check = check_rows(table, mapper, wanted)
     check.damage.judge(path, "A time, a number or a required value", ADVICE)

@@ -1,12 +1,4 @@
--- Registers, settings and run records: replaced whole at each load.
-CREATE TABLE IF NOT EXISTS stg_directory (person_key VARCHAR, alias_key VARCHAR, unit_id VARCHAR, role VARCHAR);
-CREATE TABLE IF NOT EXISTS stg_unit (unit_id VARCHAR, unit_name VARCHAR, parent_unit_name VARCHAR);
-CREATE TABLE IF NOT EXISTS stg_label (
-    label_id VARCHAR, label_name VARCHAR, label_rank INTEGER, valid_from DATE, valid_to DATE);
-CREATE TABLE IF NOT EXISTS stg_tool (
-    tool_id VARCHAR, tool_name VARCHAR, vendor VARCHAR, tool_status VARCHAR, hosting VARCHAR, match_kind VARCHAR,
-    match_value VARCHAR);
-CREATE TABLE IF NOT EXISTS stg_calendar (start_day DATE, end_day DATE, day_type VARCHAR, name VARCHAR);
+-- Holidays, settings, packages and run records: replaced whole at each load.
 CREATE TABLE IF NOT EXISTS stg_bank_holiday (holiday DATE, holiday_name VARCHAR);
 CREATE TABLE IF NOT EXISTS stg_expected_source (source VARCHAR, is_configured BOOLEAN);
 CREATE TABLE IF NOT EXISTS stg_package (
