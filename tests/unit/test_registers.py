@@ -4,7 +4,7 @@ import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genai_audit import registers
@@ -234,6 +234,7 @@ def good_registers(draw: st.DrawFn) -> tuple[str, list[Row]]:
     return name, draw(good_rows(name))
 
 
+@settings(deadline=None)
 @given(good_registers())
 def test_a_good_register_comes_back_as_it_was_written(given_register: tuple[str, list[Row]]) -> None:
     name, rows = given_register
@@ -243,6 +244,7 @@ def test_a_good_register_comes_back_as_it_was_written(given_register: tuple[str,
     assert table.lines == list(range(2, len(rows) + 2))
 
 
+@settings(deadline=None)
 @given(good_registers(), st.data())
 def test_any_mistake_refuses_the_whole_file_and_names_its_line(
     given_register: tuple[str, list[Row]], data: st.DataObject

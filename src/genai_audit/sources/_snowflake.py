@@ -23,7 +23,7 @@ from genai_audit.sources._web import check_https
 Row = dict[str, Any]
 
 NOT_VISIBLE = (2003, 2043, 3001)  # no such object, or not authorised
-NO_WAREHOUSE = (606, 390201)
+NOT_CHOSEN = (606, 390201, 90105)  # no warehouse, or no database, that this account may use
 
 
 class SnowflakeOptions(SourceOptions):
@@ -116,11 +116,11 @@ class Snowflake:
                 where=self._name,
                 next_step="Ask its vendor which tables the licence holds.",
             )
-        if number in NO_WAREHOUSE:
+        if number in NOT_CHOSEN:
             return ConfigurationError(
-                f"{self._name} has no warehouse for this account ({number}).",
-                where="warehouse of the source's section",
-                next_step="Name the warehouse that came with the account.",
+                f"{self._name} has no such warehouse or database for this account ({number}).",
+                where="warehouse and database of the source's section",
+                next_step="Name those that came with the account.",
             )
         return SourceUnavailableError(
             f"{self._name} broke off a query ({type(error).__name__} {number}).",
