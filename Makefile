@@ -15,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/genai-audit --workspace workspace-demo demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
@@ -29,6 +29,8 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_ingest.py --records $(RECORDS)
 	$(BIN)/python benchmarks/bench_growth.py --run $(RECORDS)
+	$(BIN)/python benchmarks/bench_m365_pull.py
+	$(BIN)/python benchmarks/bench_pulls.py
 
 clean:
 	rm -rf $(VENV) workspace-demo bench-data dist .mypy_cache .ruff_cache .hypothesis

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MAX_DEPTH = 32
 INT64 = 2**63
@@ -54,12 +56,26 @@ class Decoder:
         self._mention = re.compile(QUOTE + SPACE + any_name + SPACE + rb"\\*" + QUOTE + SPACE + b":")
         self._bare_name = re.compile(rb"(?:(?<![a-z])|(?<=\\[tnrfbv]))" + any_name)
         self._record_bytes = record_bytes
+        # Every Copilot record says isPrompt, which is no content key.
+        before = {hint: "(?:[^s]|[^i]s)" if hint in IS_PROMPT else "" for hint in self._hints}
+        quick = [before[hint] + re.escape(hint.decode()) for hint in self._hints]
+        self._quick = "|".join([*quick, r"\\u00[4-7]"]) if quick else None
 
-    def decode(self, raw: bytes, exact: Any = None) -> Decoded:
+    def find_suspects(self, records: Sequence[bytes]) -> list[bool]:
+        """For each record: does anything in it look like a content key, so that `decode` must look closely? One
+        search of RE2 over all of them takes a third of the time of Python's own searches."""
+        if self._quick is None or not records:
+            return [False] * len(records)
+        found = pc.match_substring_regex(pa.array(records, pa.binary()), self._quick, ignore_case=True)
+        flags: list[bool] = found.to_pylist()
+        return flags
+
+    def decode(self, raw: bytes, exact: Any = None, *, is_suspect: bool = True) -> Decoded:
         """Return the record, or raise RejectedRecordError with one of: oversized, not_utf8, not_json,
         not_an_object, duplicate_key, too_deep, not_a_number, number_out_of_range, lone_surrogate.
 
         `exact`: what orjson read from `raw`, if it would write the same bytes again; None: not known.
+        `is_suspect`: what `find_suspects` said of it.
         """
         if len(raw) > self._record_bytes:
             raise RejectedRecordError("oversized")
@@ -68,7 +84,7 @@ class Decoder:
             raise RejectedRecordError("not_an_object")
         if exact is not None and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
             _check(value)
-        if not self.mentions_content(raw):
+        if not (is_suspect and self.mentions_content(raw)):
             return Decoded(line, value)
         kept, cut = self._without_content(value)
         return Decoded(orjson.dumps(kept) if cut else line, kept, cut)

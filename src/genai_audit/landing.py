@@ -173,9 +173,10 @@ class PackageWriter:
             known = self._facts.get(key)
             is_list = isinstance(known, list) and isinstance(value, list)
             self._facts[key] = known + value if is_list else value
-        for raw, exact in zip(page.records, page.values or repeat(None), strict=False):
+        suspects = self._decoder.find_suspects(page.records)
+        for raw, exact, suspect in zip(page.records, page.values or repeat(None), suspects, strict=False):
             self._counts["received"] += 1
-            self._counts[self._take(raw, exact)] += 1
+            self._counts[self._take(raw, exact, suspect)] += 1
 
     def close(self, outcome: str = "complete", reason: str = "") -> Package:
         """Seal the package. An outcome that the source gave in its facts is kept when it is worse."""
@@ -214,14 +215,14 @@ class PackageWriter:
         self._quarantine.discard()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _take(self, raw: bytes, exact: Any) -> str:
+    def _take(self, raw: bytes, exact: Any, is_suspect: bool) -> str:
         try:
-            decoded = self._decoder.decode(raw, exact)
+            decoded = self._decoder.decode(raw, exact, is_suspect=is_suspect)
         except RejectedRecordError as rejected:
             return self._set_aside(raw, rejected.reason)
         self._counts["content_cut"] += decoded.cut
         identity = self._source.identify(decoded.value)
-        if identity.record_id is None:
+        if not isinstance(identity.record_id, str):
             return self._set_aside(decoded.line, "no_record_id")
         occurred = _read_time(identity.occurred_at)
         if occurred and not EARLIEST <= occurred <= self._opened_at + timedelta(days=1):
@@ -271,9 +272,9 @@ def read_manifest(path: Path) -> Package:
         ) from error
 
 
-def _read_time(text: str | None) -> datetime | None:
+def _read_time(text: Any) -> datetime | None:
     try:
-        return read_instant(text) if text else None
+        return read_instant(text) if text and isinstance(text, str) else None
     except (ValueError, OverflowError):  # the year 1 or 9999 with an offset
         return None
 

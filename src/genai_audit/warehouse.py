@@ -60,8 +60,15 @@ class Warehouse:
         self.sql = shipped("sql")
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute("SET checkpoint_threshold = '1GB'")  # once, at the end of a build
-        for file in (self.sql / "macros.sql", *sorted((self.sql / "staging").glob("*.sql"))):
-            self.connection.execute(file.read_text(encoding="utf-8"))
+        staging = read_models(self.sql / "staging")
+        self._drop_if_older(digest(staging.values()))
+        for text in ((self.sql / "macros.sql").read_text(encoding="utf-8"), *staging.values()):
+            self.connection.execute(text)
+        self.connection.execute(
+            "INSERT INTO built_with SELECT 'staging', $stamp "
+            "WHERE 'staging' NOT IN (SELECT name FROM built_with)",
+            {"stamp": digest(staging.values())},
+        )
 
     def __enter__(self) -> Warehouse:
         return self
@@ -70,6 +77,20 @@ class Warehouse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+
+    def _drop_if_older(self, stamp: str) -> None:
+        """A warehouse with staging tables of another version is emptied: all in it is computed again."""
+        run = self.connection.execute
+        tables = [row[0] for row in run("SELECT table_name FROM duckdb_tables()").fetchall()]
+        if not tables:
+            return
+        known = run("SELECT sha256 FROM built_with WHERE name = 'staging'").fetchall()
+        if known == [(stamp,)]:
+            return
+        views = run("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        for kind, names in (("VIEW", [row[0] for row in views]), ("TABLE", tables)):
+            for name in names:
+                run(f"DROP {kind} IF EXISTS {name} CASCADE")
 
     @contextmanager
     def _transaction(self) -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
@@ -184,7 +205,7 @@ class Warehouse:
         run = self.connection.execute
         models = read_models(self.sql / "marts")
         stamps = {"models": digest(models.values()), "registers": self._registerdigest()}
-        built = dict(run("SELECT name, sha256 FROM built_with").fetchall())
+        built = dict(run("SELECT name, sha256 FROM built_with WHERE name <> 'staging'").fetchall())
         with self._transaction():
             if built != stamps:
                 for name in models:
@@ -194,7 +215,7 @@ class Warehouse:
             for name in order_models(models):
                 run(models[name])
             run("DELETE FROM touched_day")
-            run("DELETE FROM built_with")
+            run("DELETE FROM built_with WHERE name <> 'staging'")
             for name, stamp in stamps.items():
                 run("INSERT INTO built_with VALUES ($name, $stamp)", {"name": name, "stamp": stamp})
             self.comment(models)

@@ -22,7 +22,9 @@ import yaml
 from builders import DAY, copilot_record, make_messages, write_csv
 from genai_audit import TELEMETRY_OFF, __version__
 from genai_audit.cli import EXIT_CODES
+from genai_audit.configuration import load_settings
 from genai_audit.registers import REGISTERS
+from genai_audit.registry import sources
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -264,3 +266,22 @@ def test_the_changelog_names_this_version_and_the_licence_is_there() -> None:
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
     assert licence.startswith("MIT License")
     assert "genai-audit contributors" in licence
+
+
+def test_every_source_stands_in_the_readme_with_what_it_needs() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| .+? \| (.+) \|$", README.split("### 9. Every source")[1], re.MULTILINE)
+    )
+    for name, source in sources().items():
+        assert name in rows, name
+        assert all(f"`{need}`" in rows[name] for need in source.needs), name
+
+
+def test_the_marked_sections_of_the_starter_configuration_are_right(tmp_path: Path) -> None:
+    starter = (ROOT / "src" / "genai_audit" / "starters" / "genai-audit.toml").read_text(encoding="utf-8")
+    marked = starter.split("add its name to `enabled` above.\n")[1].split("\n\n[privacy]")[0]
+    file = tmp_path / "genai-audit.toml"
+    file.write_text(re.sub(r"^# ?", "", marked, flags=re.MULTILINE), encoding="utf-8")
+    settings = load_settings(file)
+    assert settings.vle_xapi.rules[0].feature == "Tutor chat"  # type: ignore[attr-defined]
+    assert settings.vle_dda.time_zone == "Europe/London"  # type: ignore[attr-defined]

@@ -70,7 +70,7 @@ def make_member(course: str, person: int) -> dict[str, Any]:
 
 def make_context(peer: PretendBlackboard, folder: Path, **more: Any) -> SourceContext:
     settings_file = folder / "genai-audit.toml"
-    keys = {"retry_seconds": 0.01, "deadline_minutes": 0.1, "page_size": 2} | more
+    keys = {"retry_seconds": 0.01, "deadline_minutes": 0.5, "page_size": 2} | more
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
     settings_file.write_text(peer.as_toml() + lines)
     settings = load_settings(settings_file)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genai_audit.decoding import Decoder, RejectedRecordError
+from genai_audit.settings import Settings
 
 REASONS = {"oversized", "not_utf8", "not_json", "not_an_object", "duplicate_key", "too_deep", "not_a_number",
            "number_out_of_range", "lone_surrogate"}  # fmt: skip
@@ -162,3 +163,35 @@ def test_no_bytes_crash_the_decoder(raw: bytes) -> None:
         DECODER.decode(raw)
     except RejectedRecordError as refused:
         assert refused.reason in REASONS
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"PromptText":"x"}',
+        b'{"prompt":"x"}',
+        b'{" Prompt":"x"}',
+        b'{"a":"{\\"Prompt\\":1}"}',
+        b'{"\\u0050rompt":1}',
+        b'{"a":"\\u0022Response\\u0022:1"}',
+        b"{'messagebody':1}",
+        b'{"\\tTranscript":1}',
+        b'{"x":1,"DetectedValues":[]}',
+    ],
+)
+def test_the_quick_search_lets_no_content_key_pass(raw: bytes) -> None:
+    decoder = Decoder(Settings().privacy.content_keys)
+    assert decoder.find_suspects([b'{"Messages":[{"isPrompt":true}]}', raw]) == [False, True]
+
+
+@given(
+    st.sampled_from(Settings().privacy.content_keys),
+    st.sampled_from(("", " ", "\\t", "\\u0020", "x")),
+    st.booleans(),
+)
+def test_what_a_close_look_would_cut_is_suspect(key: str, before: str, is_upper: bool) -> None:
+    decoder = Decoder(Settings().privacy.content_keys)
+    raw = f'{{"isPrompt":true,"{before}{key.upper() if is_upper else key}":"secret"}}'.encode()
+    [is_suspect] = decoder.find_suspects([raw])
+    assert is_suspect or decoder.decode(raw).cut == 0
+    assert decoder.decode(raw, is_suspect=is_suspect).cut == decoder.decode(raw).cut

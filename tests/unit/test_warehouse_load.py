@@ -86,3 +86,17 @@ def test_a_load_that_fails_leaves_nothing(warehouse: Warehouse, tmp_path: Path) 
         warehouse.load(BASE, {"p1": good | {"no_such_table": good[BASE]}})
     assert ask(warehouse, f"SELECT count(*) FROM {BASE}") == [(0,)]
     assert warehouse.loaded() == set()
+
+
+def test_a_warehouse_of_another_version_is_emptied_and_filled_again(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with Warehouse(file) as older:
+        load(older, tmp_path, "p1", {"record_id": "a"})
+        older.connection.execute(f"ALTER TABLE {BASE} DROP COLUMN school")
+        older.connection.execute("UPDATE built_with SET sha256 = 'another' WHERE name = 'staging'")
+    with Warehouse(file) as newer:
+        assert newer.loaded() == set()
+        assert load(newer, tmp_path, "p1", {"record_id": "a", "school": "Law"}) == 1
+    with Warehouse(file) as same:
+        assert same.loaded() == {"p1"}
+        assert ask(same, f"SELECT school FROM {BASE}") == [("Law",)]

@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from genai_audit.cli import audit, explain, questions, registers, setup
+from genai_audit.cli import audit, explain, judge, questions, registers, setup
 from genai_audit.cli.session import Session, print_error
 from genai_audit.errors import GenaiAuditError
 
@@ -36,6 +36,7 @@ app.callback()(Session.open)
 for verb in (setup.init, setup.doctor, setup.demo, audit.pull, audit.run, audit.rebuild, audit.report):
     app.command()(verb)
 app.command("import")(audit.import_)
+app.command()(judge.judge)
 for question in (questions.query, explain.explain, questions.trace, questions.verify):
     app.command()(question)
 app.add_typer(registers.register, name="register")

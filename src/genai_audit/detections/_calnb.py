@@ -5,44 +5,59 @@ counts up to t minus the guard. Pure: no clock, no I/O. Method and constants: fa
 figures: CALNB.md beside this file. The Polars door is `_calnb_frames.judge_counts`.
 
     prediction = predict(counts, calendar, first=365)
-    verdict = judge(prediction, counts[365:].T ...)
+    verdict = judge(prediction, counts[:, prediction.first:])
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from genai_audit.detections._calnb_calendar import DAILY, TREND_SD, Array, Calendar, Index, Mask, Rhythm
+from genai_audit.detections._calnb_calendar import DAILY, TREND_SD, Array, Calendar, Flags, Index, Rhythm
 from genai_audit.detections._calnb_level import Levels, find_levels
 from genai_audit.detections._calnb_profile import Fitter, Starts, pool_effects
-from genai_audit.detections._calnb_tail import learn_dispersion
+from genai_audit.detections._calnb_tail import bound, learn_dispersion, partial_variance, tail
 
+ALPHA = 1e-3
 BLOCK = 512  # series that are fitted together: their matrices stay in the processor's cache
 EARLIEST = 35  # steps of history before anything is predicted
 
 
 @dataclass
 class Prediction:
-    """What was expected before the counts of the day were seen; matrices are days × series from day `first`."""
+    """What was expected before a day's count was seen; matrices are series × days."""
 
-    first: int
-    calendar: Calendar
-    rhythm: Rhythm
-    level: Array
+    first: int  # position of the matrices' first day among the days of the counts
+    calendar: Calendar  # of all days of the counts
+    level: Array  # expected count where all calendar factors are 1
     expected: Array
     level_variance: Array
-    beyond: Array  # variance beyond dispersion × expected
-    dispersion: Array
-    is_settled: Array
-    refits: Index  # day of each profile
-    effects: list[Array]  # of each refit: columns × series
+    beyond: Array  # variance of the count beyond dispersion × expected
+    dispersion: Array  # variance factor, at least 1
+    is_settled: Flags  # not in the first 28 days of a series, where `first_seen` speaks
+    refits: Index  # position of the first day of each profile
+    effects: list[Array]  # of each profile: calendar columns × series
 
     @property
     def variance(self) -> Array:
         return self.dispersion * self.expected + self.beyond
+
+    def of(self, series: slice) -> Prediction:
+        """The same for some series only."""
+        fields = ("level", "expected", "level_variance", "beyond", "dispersion", "is_settled")
+        parts = {name: getattr(self, name)[series] for name in fields}
+        return replace(self, effects=[effects[:, series] for effects in self.effects], **parts)
+
+
+class Verdict(NamedTuple):
+    """Of every predicted day; series × days."""
+
+    p: Array  # P(count at least as large); 1 where nothing was counted or the count is missing
+    upper: Array  # largest count that is no alarm
+    is_alarm: Flags
 
 
 def predict(
@@ -65,6 +80,7 @@ def predict(
     found = Levels(*(np.zeros(shape, dtype=np.float32) for _ in Levels._fields))
     means = np.zeros((len(refits), series))
     effects = [np.zeros((plan.design.shape[1] - 2, series), dtype=np.float32) for plan in plans]
+
     def work(left: int) -> None:
         block = slice(left, left + BLOCK)
         own, own_usable = np.ascontiguousarray(seen[:, block]), np.ascontiguousarray(usable[:, block])
@@ -85,10 +101,52 @@ def predict(
         list(pool.map(work, range(0, series, BLOCK)))
     dispersion, settled = _disperse(seen, usable, found, plans, means, begin, rhythm)
     keep = slice(max(first - begin, 0), None)
+    used = [number for number, plan in enumerate(plans) if plan.end > first]
     return Prediction(
-        max(first, begin), calendar, rhythm, found.level[keep], found.expected[keep], found.level_variance[keep],
-        found.beyond[keep], dispersion[keep], settled[keep], np.array(refits, dtype=np.int64), effects,
+        max(first, begin), calendar, *(values[keep].T for values in found),
+        dispersion[keep].T, settled[keep].T,
+        np.array([refits[number] for number in used], dtype=np.int64), [effects[number] for number in used],
     )  # fmt: skip
+
+
+def judge(
+    prediction: Prediction,
+    counts: Array,
+    completeness: Array | float = 1.0,
+    alpha: float = ALPHA,
+    least: int = 1,
+) -> Verdict:
+    """Compare counts with what was expected. `counts`: series × predicted days, NaN where a day is missing.
+
+    `completeness`: share of the day's events that has arrived (0 to 1), broadcast to series × days; the count
+    is met by that share of the expectation. An alarm needs p <= alpha and at least `least` events.
+    """
+    is_missing = np.isnan(counts)
+    variance = partial_variance(prediction.expected, prediction.variance, completeness)
+    expected = prediction.expected * completeness
+    p = tail(np.where(is_missing, 0, counts), expected, variance)
+    upper = np.maximum(bound(expected, variance, alpha), least - 1)
+    return Verdict(p, upper, (p <= alpha) & (counts >= least) & prediction.is_settled)
+
+
+def explain(prediction: Prediction, series: Index, days: Index) -> dict[str, Array]:
+    """Level and calendar factors of some cells; level × weekday × phase × holiday = expected.
+
+    `series`, `days`: positions in the prediction's matrices. The level is that of the mean (geometric)
+    weekday of the most common phase, at this time of the year.
+    """
+    factors = {name: np.ones(len(days)) for name in ("weekday", "phase", "holiday")}
+    positions = days + prediction.first
+    profile_of = np.searchsorted(prediction.refits, positions, side="right") - 1
+    for number in np.unique(profile_of):
+        at = profile_of == number
+        for name, factor in factors.items():
+            part = prediction.calendar.parts[name]
+            columns = prediction.calendar.columns[positions[at], part]
+            effects = prediction.effects[number][part, :][:, series[at]]
+            factor[at] = np.exp((columns * effects.T).sum(axis=1, dtype=np.float64))
+    expected = prediction.expected[series, days].astype(np.float64)
+    return {"level": expected / np.prod(list(factors.values()), axis=0), **factors}
 
 
 @dataclass
@@ -110,9 +168,7 @@ def _plan_refits(begin: int, days: int, calendar: Calendar, rhythm: Rhythm) -> l
     return [day for day in range(begin, days) if day == begin or steps[day] % rhythm.refit_every == 0]
 
 
-def _plan(
-    seen: Array, usable: Array, starts: Starts, calendar: Calendar, day: int, rhythm: Rhythm
-) -> _Plan:
+def _plan(seen: Array, usable: Array, starts: Starts, calendar: Calendar, day: int, rhythm: Rhythm) -> _Plan:
     steps = calendar.ordinals // rhythm.step_days
     later = np.nonzero((steps % rhythm.refit_every == 0) & (np.arange(len(steps)) > day))[0]
     end = min(int(later[0]) if len(later) else len(seen), len(seen))
@@ -128,7 +184,7 @@ def _plan(
 
 def _disperse(
     seen: Array, usable: Array, found: Levels, plans: list[_Plan], means: Array, begin: int, rhythm: Rhythm
-) -> tuple[Array, Mask]:
+) -> tuple[Array, Flags]:
     """Dispersion of each day and series, learnt from the predictions before the guard; and who is settled."""
     dispersion = np.ones_like(found.expected)
     settled = np.zeros(found.expected.shape, dtype=bool)

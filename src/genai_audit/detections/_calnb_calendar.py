@@ -1,7 +1,7 @@
 """What the count baseline knows of a day before anything is counted: weekday, term phase, holiday, season.
 
-Pure: arrays in, arrays out. Formulas and constants: facts/statistics.md §3.1. The calendar is known in advance
-(term dates are published), so that it may reach beyond the days that are counted.
+Pure: arrays in, arrays out. Formulas and constants: facts/statistics.md §3.1, and one term more: the first
+working day after a holiday. The calendar is known in advance and may reach beyond the counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 Index = npt.NDArray[np.integer]
-Mask = npt.NDArray[np.bool_]
+Flags = npt.NDArray[np.bool_]
 NO_PHASE = "none"
 EFFECT_SD, SEASON_SD, TREND_SD = 0.6, 0.5, 0.7  # prior standard deviations on the log scale
 
@@ -56,7 +56,9 @@ class Calendar:
     columns: Array  # days × columns
     parts: dict[str, slice]  # weekday | phase | holiday | season; in order, without gaps
     penalty: Array  # columns: 1 / prior variance
-    since_change: Array  # days since the term phase changed, 0 on its first day; inf where there are no phases
+    since_change: (
+        Array  # days since the term phase changed, 0 on its first day; inf where there are no phases
+    )
 
     def pick(self, rows: Index) -> Calendar:
         """The calendar of some days only, by their positions."""
@@ -70,7 +72,7 @@ class Calendar:
 
 
 def make_calendar(
-    ordinals: Index, phases: Sequence[str], is_holiday: Mask, rhythm: Rhythm = DAILY
+    ordinals: Index, phases: Sequence[str], is_holiday: Flags, rhythm: Rhythm = DAILY
 ) -> Calendar:
     """The design for consecutive days, given by their day numbers (`date.toordinal`), term phase and holiday.
 
@@ -84,7 +86,9 @@ def make_calendar(
     coded = [name for name in sorted(names) if name != usual] if has_phases else []
     phase_of_day = np.asarray(phases, dtype=object)
     phase = np.stack([phase_of_day == name for name in coded], 1) if coded else np.zeros((len(ordinals), 0))
-    holiday = is_holiday[:, None] if is_holiday.any() else np.zeros((len(ordinals), 0))
+    holiday = np.zeros((len(ordinals), 0))
+    if is_holiday.any():
+        holiday = np.stack([is_holiday, _find_returns(ordinals, is_holiday)], 1)
     turn = 2 * np.pi * ordinals / (rhythm.step_days * rhythm.year)
     season = np.stack([wave(j * turn) for j in (1, 2) for wave in (np.cos, np.sin)], 1)
     blocks = {"weekday": weekday, "phase": phase, "holiday": holiday, "season": season}
@@ -113,3 +117,14 @@ def _count_since_change(phase_of_day: npt.NDArray[np.object_]) -> Array:
     is_change = np.concatenate([[False], phase_of_day[1:] != phase_of_day[:-1]])
     latest = np.maximum.accumulate(np.where(is_change, positions, -1))
     return np.where(latest < 0, np.inf, positions - latest).astype(float)
+
+
+def _find_returns(ordinals: Index, is_holiday: Flags) -> Flags:
+    """The first working day after a holiday: what was left lying is done then."""
+    found = np.zeros(len(is_holiday), dtype=bool)
+    is_waiting = False
+    for position, (day, holiday) in enumerate(zip(ordinals, is_holiday, strict=True)):
+        is_working = not holiday and (day - 1) % 7 < 5
+        found[position] = is_waiting and is_working
+        is_waiting = bool(holiday) or (is_waiting and not is_working)
+    return found

@@ -13,7 +13,6 @@ import numpy as np
 from genai_audit.detections._calnb_calendar import Array, Rhythm
 from genai_audit.detections._calnb_profile import Profile
 
-DRIFT = 0.0
 PRIOR_DAYS = 0.05
 THIRD_OF_AN_EVENT = 0.35  # spread over the window: a window of zeros doesn't prove that nothing can happen
 DAY_TO_DAY_SD, NEW_PHASE_SD, NEW_PHASE_DAYS = 0.08, 0.30, 7
@@ -46,10 +45,7 @@ def find_levels(
     back = max(0, first - rhythm.guard - rhythm.window)
     window = slice(back, end - rhythm.guard - 1)
     effects = profile.effects[2:]
-    drift = np.clip(DRIFT * profile.effects[1], -1, 1).astype(counts.dtype) / rhythm.year
-    steps = np.arange(back, end)[:, None] - first
-    growth = np.exp(np.clip(steps * drift, -3, 3), dtype=counts.dtype)
-    factor = scale_days(columns[window], effects) * growth[: end - rhythm.guard - 1 - back]
+    factor = scale_days(columns[window], effects)
     exposure = active[window] * factor
     decay = _decay(first, end, back, rhythm).astype(counts.dtype)  # window days × judged days
     seen = decay.T @ (active[window] * counts[window])
@@ -58,7 +54,7 @@ def find_levels(
     level = (seen + PRIOR_DAYS * np.maximum(profile.mean, 0.02)) / (weight + PRIOR_DAYS)
     level += THIRD_OF_AN_EVENT / np.maximum(information, 1)
     variance = profile.dispersion * level / information
-    today = scale_days(columns[first:end], effects) * growth[first - back :]
+    today = scale_days(columns[first:end], effects)
     expected = level * today
     doubt = _profile_doubt(columns, window, decay, exposure, weight, profile, span)
     fresh = NEW_PHASE_SD**2 * np.exp(-since_change[first:end, None] / NEW_PHASE_DAYS)

@@ -22,7 +22,9 @@ class Profile:
     """Coefficients of every series; rows: intercept, trend per year, then the calendar's columns."""
 
     effects: Array  # coefficients × series
-    covariance: Array  # series × columns × columns, without intercept and trend, to be multiplied by dispersion
+    covariance: (
+        Array  # series × columns × columns, without intercept and trend, to be multiplied by dispersion
+    )
     dispersion: Array  # series: variance factor of the fit, at least 1
     mean: Array  # series: mean count since the start
 
@@ -30,8 +32,8 @@ class Profile:
 class Starts:
     """Where each series begins, as far as it can be known on a given day.
 
-    A busy series starts with its first event, a rare one up to 28 days earlier: zeros before a launch would be
-    read as a phase effect.
+    A busy series starts with its first event, a rare one up to 28 days earlier: zeros before a launch would
+    be read as a phase effect.
     """
 
     def __init__(self, counts: Array, weights: Array, rhythm: Rhythm) -> None:
@@ -95,7 +97,7 @@ class Fitter:
         self._last: Array | None = None
 
     def fit(self, active: Array, design: Array, penalty: Array, pooled: Array) -> Profile:
-        """The profile from the first len(active) days. `penalty`, `pooled`: trend and columns; coefficients."""
+        """The profile from the first len(active) days. `penalty`: trend and columns."""
         counts = self._counts[: len(active)]
         total = active.sum(axis=0, dtype=np.float64)
         seen = (active * counts).sum(axis=0, dtype=np.float64)
@@ -106,7 +108,9 @@ class Fitter:
         shift = np.log((seen + 0.01) / ((active * fitted).sum(axis=0, dtype=np.float64) + 0.01))
         effects[0] += np.clip(shift, -12, 12)
         problem = _Problem(design, np.concatenate([[0.0], penalty]), pooled)
-        problem.climb(effects, active, counts, steps, fitted * np.exp(np.clip(shift, -12, 12), dtype=np.float32))
+        problem.climb(
+            effects, active, counts, steps, fitted * np.exp(np.clip(shift, -12, 12), dtype=np.float32)
+        )
         fitted = expect(design, effects)
         squares = np.minimum((counts - fitted) ** 2 / np.maximum(fitted, 1e-4), 400)
         spread = (active * squares).sum(axis=0) / np.maximum(total - design.shape[1], 10)
@@ -150,7 +154,7 @@ class _Problem:
     ) -> Array:
         """Newton steps in place; a series whose step has become small stays where it is.
 
-        `fitted`: expectations that belong to `effects`, if they are at hand. Gives the curvature of the last step.
+        `fitted`: expectations that belong to `effects`, if at hand. Gives the curvature of the last step.
         """
         is_moving = np.ones(effects.shape[1], dtype=bool)
         seen = weights * counts

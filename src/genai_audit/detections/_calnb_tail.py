@@ -7,7 +7,7 @@ variance = dispersion × mean, 1 for Poisson.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import betainc, betaincc, gammainc, gammaincc, gammaincinv
+from scipy.special import betainc, gammainc, gammaincinv
 
 from genai_audit.detections._calnb_calendar import Array
 

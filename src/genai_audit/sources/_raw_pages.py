@@ -104,9 +104,7 @@ def _find_list(body: bytes) -> int | None:
     return None
 
 
-def _cut(
-    body: bytes, cursor: int, expected: list[Any]
-) -> tuple[list[bytes], list[Any], list[Any], int]:
+def _cut(body: bytes, cursor: int, expected: list[Any]) -> tuple[list[bytes], list[Any], list[Any], int]:
     """Bytes, values and exact values of all elements from `cursor` on, and where the list's end is."""
     records: list[bytes] = []
     values: list[Any] = []
