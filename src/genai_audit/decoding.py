@@ -62,8 +62,8 @@ class Decoder:
         self._quick = "|".join([*quick, r"\\u00[4-7]"]) if quick else None
 
     def find_suspects(self, records: Sequence[bytes]) -> list[bool]:
-        """For each record: does anything in it look like a content key, so that `decode` must look closely? One
-        search of RE2 over all of them takes a third of the time of Python's own searches."""
+        """For each record: does anything in it look like a content key, so that `decode` must look closely?
+        One search of RE2 over all of them takes a third of the time of Python's own searches."""
         if self._quick is None or not records:
             return [False] * len(records)
         found = pc.match_substring_regex(pa.array(records, pa.binary()), self._quick, ignore_case=True)

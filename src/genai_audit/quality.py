@@ -55,6 +55,12 @@ class QualityResult:
         return asdict(self)
 
 
+def load_library() -> None:
+    """Import Great Expectations in a spare moment: it takes seconds that the first check would wait."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations  # noqa: F401
+
+
 def check_tables(
     warehouse_file: Path,
     run_id: str,

@@ -283,7 +283,7 @@ def test_init_writes_a_workspace_that_works_and_replaces_nothing(tmp_path: Path)
 @pytest.mark.parametrize(
     ("roles", "code", "said"),
     [
-        ((GRAPH_ROLE,), 0, "ok   reachability"),
+        ((GRAPH_ROLE,), 0, "ok   m365_audit: https://"),
         (("Directory.Read.All",), 78, f"fix  permission: {GRAPH_ROLE} is missing"),
         ((GRAPH_ROLE, "Mail.Read"), 78, "fix  permission: Mail.Read is more than needed"),
     ],

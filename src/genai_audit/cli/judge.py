@@ -24,7 +24,10 @@ def judge(
     out: Annotated[Path, typer.Option(help="CSV to write: series_id, date, expected, upper, score, alarm.")],
     freq: Annotated[str, typer.Option(help="D for daily counts, W for weekly ones.")] = "D",
 ) -> None:
-    """Judge counts with the count baseline. Needs no workspace."""
+    """Judge counts of your own with the count baseline; needs no workspace.
+
+    Example: genai-audit judge --counts c.csv --calendar days.csv --eval-from 2026-09-01 --out out.csv
+    """
     # The baseline works on blocks in two threads; a matrix library that adds its own only gets in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from genai_audit.detections._calnb_files import judge_files

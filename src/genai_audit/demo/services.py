@@ -31,6 +31,7 @@ from genai_audit.demo.university import University
 
 ROLES = (*GRAPH_ROLES, *graph_directory.PERMISSIONS, *graph_apps.ROLES, "ActivityFeed.Read")
 FEED_DAYS = 2  # a second door to the same log: enough to compare the two
+REPORTED_DAYS = 9  # Microsoft's usage report of a week, made two days late
 LRS_USER, LRS_PASSWORD = "audit", "secret"
 
 
@@ -40,9 +41,11 @@ def serve(university: University, workdir: Path) -> Iterator[str]:
     store, recent = RecordStore(), RecordStore()
     directory = PretendDirectory(university)
     newest = university.last_day - timedelta(days=FEED_DAYS - 1)
+    reported = university.last_day - timedelta(days=REPORTED_DAYS)
     for created, arrived, record in university.m365_records():
         store.add(created, record, arrived=arrived)
-        directory.note_activity(created, record)
+        if created.date() >= reported:
+            directory.note_activity(created, record)
         if created.date() >= newest:
             recent.add(created, record, arrived=arrived)
     days, people, seed = university.list_days(), university.persons, university.seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from genai_audit import pipeline
+from genai_audit import pipeline, quality
 from genai_audit.calendars import Window, start_of_uk_day, uk_day
 from genai_audit.collection import import_files, pull
 from genai_audit.configuration import load_settings
@@ -48,6 +49,7 @@ window_hours = 720
 window_hours = 720
 
 [m365_audit]
+window_hours = 72
 poll_seconds = 0.05
 retry_seconds = 0.1
 deadline_minutes = 5.0
@@ -125,6 +127,8 @@ def _tenant(university: University, workspace: Workspace) -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
+        # The university is made by another process for some seconds: time to load what is needed later.
+        threading.Thread(target=quality.load_library, daemon=True).start()
         try:
             line = server.stdout.readline()
             if not line:

@@ -19,9 +19,8 @@ import numpy as np
 from genai_audit.detections._calnb_calendar import DAILY, TREND_SD, Array, Calendar, Flags, Index, Rhythm
 from genai_audit.detections._calnb_level import Levels, find_levels
 from genai_audit.detections._calnb_profile import Fitter, Starts, pool_effects
-from genai_audit.detections._calnb_tail import bound, learn_dispersion, partial_variance, tail
+from genai_audit.detections._calnb_tail import bound, learn_dispersion, partial_variance, set_thresholds, tail
 
-ALPHA = 1e-3
 BLOCK = 512  # series that are fitted together: their matrices stay in the processor's cache
 EARLIEST = 35  # steps of history before anything is predicted
 
@@ -32,6 +31,7 @@ class Prediction:
 
     first: int  # position of the matrices' first day among the days of the counts
     calendar: Calendar  # of all days of the counts
+    rhythm: Rhythm
     level: Array  # expected count where all calendar factors are 1
     expected: Array
     level_variance: Array
@@ -56,6 +56,7 @@ class Verdict(NamedTuple):
     """Of every predicted day; series × days."""
 
     p: Array  # P(count at least as large); 1 where nothing was counted or the count is missing
+    threshold: Array  # largest p that is an alarm: alpha, where the step before doesn't count
     upper: Array  # largest count that is no alarm
     is_alarm: Flags
 
@@ -103,7 +104,8 @@ def predict(
     keep = slice(max(first - begin, 0), None)
     used = [number for number, plan in enumerate(plans) if plan.end > first]
     return Prediction(
-        max(first, begin), calendar, *(values[keep].T for values in found),
+        max(first, begin), calendar, rhythm, found.level[keep].T, found.expected[keep].T,
+        found.level_variance[keep].T, found.beyond[keep].T,
         dispersion[keep].T, settled[keep].T,
         np.array([refits[number] for number in used], dtype=np.int64), [effects[number] for number in used],
     )  # fmt: skip
@@ -113,20 +115,23 @@ def judge(
     prediction: Prediction,
     counts: Array,
     completeness: Array | float = 1.0,
-    alpha: float = ALPHA,
+    alpha: float | None = None,
     least: int = 1,
 ) -> Verdict:
     """Compare counts with what was expected. `counts`: series × predicted days, NaN where a day is missing.
 
     `completeness`: share of the day's events that has arrived (0 to 1), broadcast to series × days; the count
-    is met by that share of the expectation. An alarm needs p <= alpha and at least `least` events.
+    is met by that share of the expectation. An alarm needs p <= threshold and at least `least` events. Weeks
+    are judged with the week before: predict from one week earlier than the first to be judged.
     """
     is_missing = np.isnan(counts)
     variance = partial_variance(prediction.expected, prediction.variance, completeness)
     expected = prediction.expected * completeness
     p = tail(np.where(is_missing, 0, counts), expected, variance)
-    upper = np.maximum(bound(expected, variance, alpha), least - 1)
-    return Verdict(p, upper, (p <= alpha) & (counts >= least) & prediction.is_settled)
+    threshold = set_thresholds(p, prediction.rhythm.carry, alpha or prediction.rhythm.alpha)
+    upper = np.maximum(bound(expected, variance, threshold), least - 1)
+    is_alarm = (p <= threshold) & (counts >= least) & prediction.is_settled
+    return Verdict(p, threshold, upper, is_alarm)
 
 
 def explain(prediction: Prediction, series: Index, days: Index) -> dict[str, Array]:

@@ -34,6 +34,8 @@ class Rhythm:
     start_span: int = 21
     year: float = 365.25
     has_weekdays: bool = True
+    carry: float = 0.0  # how much the step before counts: nothing for days, the sustained stream adds them up
+    alpha: float = 1e-3  # p of an alarm
 
     @property
     def settle(self) -> int:
@@ -43,7 +45,16 @@ class Rhythm:
 
 DAILY = Rhythm()
 WEEKLY = Rhythm(
-    step_days=7, guard=4, window=40, half_life=26, refit_every=4, memory=156, year=52.18, has_weekdays=False
+    step_days=7,
+    guard=4,
+    window=40,
+    half_life=26,
+    refit_every=4,
+    memory=156,
+    year=52.18,
+    has_weekdays=False,
+    carry=0.65,
+    alpha=2e-3,
 )
 RHYTHMS = {"D": DAILY, "W": WEEKLY}
 
@@ -68,7 +79,7 @@ class Calendar:
 
     def width(self, with_season: bool) -> int:
         """How many columns count: the season's come last and need three years of history."""
-        return self.columns.shape[1] if with_season else self.parts["season"].start
+        return int(self.columns.shape[1] if with_season else self.parts["season"].start)
 
 
 def make_calendar(
@@ -107,8 +118,8 @@ def make_calendar(
 def _code_weekdays(ordinals: Index) -> Array:
     """Six columns, Monday to Saturday against Sunday, so that the level is the geometric mean weekday."""
     weekday = (ordinals - 1) % 7  # day number 1 was a Monday
-    days = np.arange(6)
-    return (weekday[:, None] == days).astype(float) - (weekday[:, None] == 6)
+    coded: Array = (weekday[:, None] == np.arange(6)).astype(float) - (weekday[:, None] == 6)
+    return coded
 
 
 def _count_since_change(phase_of_day: npt.NDArray[np.object_]) -> Array:

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from genai_audit.detections._calnb import ALPHA, Prediction, explain, judge, predict
+from genai_audit.detections._calnb import Prediction, explain, judge, predict
 from genai_audit.detections._calnb_calendar import NO_PHASE, RHYTHMS, Array, Calendar, make_calendar
 from genai_audit.detections._calnb_sustained import SPAN, judge_sustained
 from genai_audit.errors import BadDataError
@@ -20,8 +20,8 @@ from genai_audit.errors import BadDataError
 LEAST = 3  # events: fewer are a first use or noise, whatever their probability
 JUDGED = {
     "series": pl.String, "day": pl.Date, "observed": pl.Int64, "expected": pl.Float64, "upper": pl.Int64,
-    "p": pl.Float64, "is_alarm": pl.Boolean, "is_settled": pl.Boolean, "dispersion": pl.Float64,
-    "level": pl.Float64, "weekday_factor": pl.Float64, "phase_factor": pl.Float64,
+    "p": pl.Float64, "threshold": pl.Float64, "is_alarm": pl.Boolean, "is_settled": pl.Boolean,
+    "dispersion": pl.Float64, "level": pl.Float64, "weekday_factor": pl.Float64, "phase_factor": pl.Float64,
     "holiday_factor": pl.Float64, "completeness": pl.Float64,
 }  # fmt: skip
 
@@ -41,7 +41,7 @@ def judge_counts(
     since: date,
     *,
     frequency: str = "D",
-    alpha: float = ALPHA,
+    alpha: float | None = None,
     least: int = LEAST,
     completeness: pl.DataFrame | None = None,
     masked: pl.DataFrame | None = None,
@@ -50,13 +50,13 @@ def judge_counts(
 
     `frame`: series, day, count; `calendar`: calendar_day, day_type, is_bank_holiday, better a year too long
     than too short; `completeness`: day, completeness (share that has arrived; 1 where absent); `masked`:
-    series, day of confirmed incidents: judged, but never learnt from. Expected is of the whole day, upper of
-    the part that has arrived; level × weekday_factor × phase_factor × holiday_factor = expected.
+    series, day of confirmed incidents: judged, but never learnt from. An alarm needs p <= threshold. Expected
+    is of the whole day, level × weekday_factor × phase_factor × holiday_factor; upper of what has arrived.
     """
     if frame.is_empty():
         return pl.DataFrame(schema=JUDGED)
     panel = make_panel(frame, RHYTHMS[frequency].step_days)
-    prediction = predict_panel(panel, calendar, since, frequency, masked)
+    prediction = predict_panel(panel, calendar, since - timedelta(weeks=frequency == "W"), frequency, masked)
     counts = panel.counts[:, prediction.first :]
     days = panel.days[prediction.first :]
     arrived = _spread_completeness(days, completeness)
@@ -70,6 +70,7 @@ def judge_counts(
         "expected": prediction.expected[series, day],
         "upper": verdict.upper[series, day],
         "p": verdict.p[series, day],
+        "threshold": verdict.threshold[series, day],
         "is_alarm": verdict.is_alarm[series, day],
         "is_settled": prediction.is_settled[series, day],
         "dispersion": prediction.dispersion[series, day],
@@ -77,7 +78,8 @@ def judge_counts(
         **{f"{name}_factor": factors[name] for name in ("weekday", "phase", "holiday")},
         "completeness": arrived[day],
     }
-    return pl.DataFrame(columns).cast(JUDGED)  # type: ignore[arg-type]
+    rows = pl.DataFrame(columns).cast(JUDGED)  # type: ignore[arg-type]
+    return rows.filter(pl.col("day") >= since)
 
 
 def judge_rises(
@@ -167,4 +169,5 @@ def _spread_completeness(days: list[date], completeness: pl.DataFrame | None) ->
     if completeness is None:
         return np.ones(len(days))
     known = dict(completeness.select("day", "completeness").iter_rows())
-    return np.clip([known.get(day, 1.0) for day in days], 0.01, 1.0)
+    arrived: Array = np.clip([known.get(day, 1.0) for day in days], 0.01, 1.0)
+    return arrived

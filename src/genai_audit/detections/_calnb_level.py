@@ -91,4 +91,5 @@ def _profile_doubt(
     usual = (exposure.T @ spread).reshape(series, days, width) / np.maximum(weight.T, 1e-9)[:, :, None]
     distance = columns[span[0] : span[1]][None] - usual
     doubt = ((distance @ profile.covariance.astype(distance.dtype)) * distance).sum(axis=2)
-    return profile.dispersion[None, :] * np.maximum(doubt.T, 0)
+    relative: Array = profile.dispersion[None, :] * np.maximum(doubt.T, 0)
+    return relative

@@ -112,10 +112,10 @@ class Fitter:
             effects, active, counts, steps, fitted * np.exp(np.clip(shift, -12, 12), dtype=np.float32)
         )
         fitted = expect(design, effects)
-        squares = np.minimum((counts - fitted) ** 2 / np.maximum(fitted, 1e-4), 400)
-        spread = (active * squares).sum(axis=0) / np.maximum(total - design.shape[1], 10)
+        squares = (counts - fitted) ** 2 / np.maximum(fitted, 1e-4)
+        spread = (active * np.minimum(squares, 400)).sum(axis=0) / np.maximum(total - design.shape[1], 10)
         dispersion = np.maximum(1.0, spread.astype(np.float64))
-        weights = active * self._trust(fitted, dispersion)
+        weights = self._trust(active, fitted, squares, dispersion)
         matrix = problem.climb(effects, weights, counts, ROBUST_STEPS, fitted)
         self._last = effects
         return Profile(effects, np.linalg.inv(matrix)[:, 2:, 2:], dispersion, mean)
@@ -129,12 +129,18 @@ class Fitter:
             effects[: len(self._last)] = self._last
         return effects
 
-    def _trust(self, fitted: Array, dispersion: Array) -> Array:
-        """1, or the inverse square of an Anscombe residual that lies too high."""
-        sixth = np.exp(np.log(fitted) / 6)
-        residual = 1.5 * (self._root[: len(fitted)] / sixth - sixth**3)
-        residual /= np.sqrt(dispersion).astype(fitted.dtype)
-        return np.where(residual > OUTLYING, 1 / np.maximum(residual, 1) ** 2, 1).astype(fitted.dtype)
+    def _trust(self, active: Array, fitted: Array, squares: Array, dispersion: Array) -> Array:
+        """`active`, divided by the square of the Anscombe residual where that lies too high.
+
+        An Anscombe residual is never above the Pearson residual, so that few have to be worked out.
+        """
+        weights = active.copy()
+        is_far = squares > (OUTLYING**2 * dispersion).astype(squares.dtype)
+        day, series = np.nonzero(is_far & (self._counts[: len(fitted)] > fitted))
+        sixth = fitted[day, series] ** (1 / 6)
+        residual = 1.5 * (self._root[day, series] / sixth - sixth**3) / np.sqrt(dispersion[series])
+        weights[day, series] *= np.where(residual > OUTLYING, 1 / np.maximum(residual, 1) ** 2, 1)
+        return weights
 
 
 class _Problem:

@@ -35,7 +35,8 @@ def judge_sustained(prediction: Prediction, counts: Array, span: int = SPAN) -> 
     factor = np.where(is_known, expected / level, 0)
 
     def gather(values: Array) -> Array:
-        return np.sum([values[:, lag : lag + days] for lag in range(span)], axis=0)
+        total: Array = np.sum([values[:, lag : lag + days] for lag in range(span)], axis=0)
+        return total
 
     total, exposure = gather(capped), np.maximum(gather(factor), 1e-9)
     frozen, doubt = level[:, :days], prediction.level_variance[:, :days]

@@ -51,20 +51,33 @@ def partial_variance(expected: Array, variance: Array, completeness: Array | flo
     return completeness * expected + (variance - expected) * completeness**2
 
 
-def bound(expected: Array, variance: Array, alpha: float) -> Array:
+def set_thresholds(p: Array, carry: float, alpha: float) -> Array:
+    """Largest p that is an alarm, series × steps; what the step before has shown counts with weight `carry`.
+
+    The p of two steps are combined as p × p_before^carry / (1 - carry), a bound of Good's weighted product of
+    1955: after an ordinary step the threshold is stricter than alpha, after an unusual one it is looser, and
+    over all steps it keeps alpha. A step before counts as 1e-3 at the least: nothing echoes for long.
+    """
+    before = np.ones_like(p)
+    before[:, 1:] = np.maximum(p[:, :-1], 1e-3)
+    thresholds: Array = np.minimum(alpha * (1 - carry) / before**carry, 0.5)
+    return thresholds
+
+
+def bound(expected: Array, variance: Array, alpha: Array | float) -> Array:
     """Largest count that is no alarm: the smallest q with P(Y > q) <= alpha."""
+    alpha = np.broadcast_to(alpha, expected.shape)
     mean, spread = expected.astype(float), variance.astype(float)
     # A gamma with the same mean and variance gives a start within a few counts; then one step at a time.
     shape = mean**2 / spread
-    guess = np.floor(gammaincinv(shape, 1 - alpha) * spread / mean)
-    guess = np.where(np.isfinite(guess), guess, 0)
+    guess = np.floor(np.maximum(gammaincinv(shape, 1 - alpha) * spread / mean - 0.6, 0))
     too_low = tail(guess + 1, mean, spread) > alpha
     while too_low.any():
         guess[too_low] += 1
-        too_low[too_low] = tail(guess[too_low] + 1, mean[too_low], spread[too_low]) > alpha
+        too_low[too_low] = tail(guess[too_low] + 1, mean[too_low], spread[too_low]) > alpha[too_low]
     too_high = (guess > 0) & (tail(guess, mean, spread) <= alpha)
     while too_high.any():
         guess[too_high] -= 1
         at = too_high.copy()
-        too_high[at] = (guess[at] > 0) & (tail(guess[at], mean[at], spread[at]) <= alpha)
+        too_high[at] = (guess[at] > 0) & (tail(guess[at], mean[at], spread[at]) <= alpha[at])
     return guess
