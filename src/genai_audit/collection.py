@@ -57,9 +57,23 @@ def _due_snapshot(run: Run, source_id: str) -> list[Window]:
 
 
 def _windows_to_pull(run: Run, source_id: str, window: Window | None) -> list[Window]:
-    if window is None or find_source(source_id).is_snapshot:
+    """None at all: nothing can be asked. What a service no longer keeps would come back empty, and an empty
+    answer is no proof of no use, so it is not asked."""
+    source = find_source(source_id)
+    if window is None or source.is_snapshot:
         return due_windows(run, source_id)
-    return plan_windows(window, options_of(run.settings, source_id).window_hours)
+    kept_from = run.started_at - source.keeps
+    if window.end <= kept_from:
+        return []
+    kept = Window(max(window.start, kept_from), window.end)
+    return plan_windows(kept, options_of(run.settings, source_id).window_hours)
+
+
+def _say_why_nothing(source_id: str) -> str:
+    source = find_source(source_id)
+    if source.is_snapshot:
+        return f"{source_id}: nothing to ask, today's snapshot is there already"
+    return f"{source_id}: nothing to ask, the service keeps {source.keeps.days} days"
 
 
 def _subtract(span: Window, read: Sequence[Window]) -> Iterator[Window]:
@@ -115,9 +129,12 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
             continue
         windows = _windows_to_pull(run, source_id, window)
         if not windows:
-            run.say(f"{source_id}: today's snapshot is there already")
+            run.say(_say_why_nothing(source_id))
             continue
         run.say(f"{source_id}: {len(windows)} window(s) to pull")
+        if window and not source.is_snapshot and windows[0].start > window.start:
+            kept = f"only {source.keeps.days} days are kept"
+            run.gaps.append(f"{source_id}: nothing before {format_instant(windows[0].start)}: {kept}")
         if not source.is_snapshot:
             _note_asked(run, source_id, windows)
         pool = ThreadPoolExecutor(options_of(run.settings, source_id).parallel_windows)
@@ -235,7 +252,7 @@ def describe_plan(
             continue
         windows = _windows_to_pull(run, source_id, window)
         if not windows:
-            lines.append(f"{source_id}: nothing to ask, today's snapshot is there already")
+            lines.append(_say_why_nothing(source_id))
             continue
         span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
         lines.append(f"{source_id}: {len(windows)} window(s), {span}")

@@ -167,6 +167,8 @@ def _open(warehouse_file: Path) -> Iterator[Any]:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    # It would write its whole configuration as YAML at every new asset, into nothing: a fifth of the time.
+    context.variables.save = lambda: None
     data_sources: Any = context.data_sources  # its methods are made at run time
     source = data_sources.add_sql(
         "warehouse",

@@ -195,6 +195,8 @@ def test_missing_days_teach_nothing_and_a_missing_day_is_no_alarm() -> None:
     weights[:, 150:160] = 0
     whole, holed = predict(counts), predict(gap, weights=weights)
     assert holed.expected == pytest.approx(whole.expected, rel=0.25)
+    gap[:, 150:160] = np.nan
+    assert np.array_equal(predict(gap).expected, holed.expected)
     zeros = counts.copy()
     zeros[:, 150:160] = 0
     assert (predict(zeros).expected.mean(axis=1) < 0.95 * holed.expected.mean(axis=1)).all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from builders import land, make_settings, make_workspace
 from genai_audit.calendars import Window
-from genai_audit.collection import _note_asked, _subtract, due_windows, recognise
+from genai_audit.collection import _note_asked, _subtract, _windows_to_pull, due_windows, recognise
 from genai_audit.runs import Run
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -107,3 +107,15 @@ def test_a_kind_that_is_named_finds_its_source_also_for_an_unknown_file(
     file = tmp_path / "export.csv"
     file.write_text("a,b\n1,2\n", encoding="utf-8")
     assert recognise(file, kind) == (source_id, kind)
+
+
+def test_what_the_service_no_longer_keeps_is_not_asked_and_named(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    run = Run(workspace, make_settings(workspace), "test", started_at=NOW)
+    month = Window(NOW - timedelta(days=200), NOW)
+    windows = _windows_to_pull(run, "m365_audit", month)
+    assert windows[0].start == NOW - timedelta(days=180)
+    assert (
+        _windows_to_pull(run, "m365_audit", Window(NOW - timedelta(days=300), NOW - timedelta(days=200)))
+        == []
+    )

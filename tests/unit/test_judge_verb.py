@@ -71,7 +71,11 @@ def test_weeks_are_judged_as_weeks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["--eval-from", "soon"], "not a date"), (["--eval-from", "2026-01-01", "--freq", "M"], "no frequency")],
+    [
+        (["--eval-from", "soon"], "not a date"),
+        (["--eval-from", "2026-01-01", "--freq", "M"], "no frequency"),
+        (["--eval-from", "2026-01-01", "--out", "nowhere/out.csv"], "no such folder"),
+    ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, options: list[str], words: str) -> None:
     result = call(*write(tmp_path), *options)

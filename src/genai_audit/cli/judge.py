@@ -40,5 +40,7 @@ def judge(
         ) from None
     if freq not in FREQUENCIES:
         raise UsageError(f"There is no frequency '{freq}'.", where="--freq", next_step="Give D or W.")
+    if not out.parent.is_dir():
+        raise UsageError("There is no such folder.", where=f"--out {out}", next_step="Make the folder first.")
     rows, alarms = judge_files(counts, calendar, first, freq, out)
     tell(f"Judged {rows:,} rows, {alarms:,} alarms: {out}")

@@ -66,11 +66,13 @@ def predict(
 ) -> Prediction:
     """Expectations of every series for the days from `first` on (later, if the history is too short).
 
-    `counts`: series × days; `calendar`: of the same days; `weights`: series × days, 0 where a day is missing
-    or was confirmed as an incident, 1 elsewhere. Missing and zero are different things.
+    `counts`: series × days, NaN where a day is missing (that is not zero); `calendar`: of
+    the same days; `weights`: series × days, 0 where a day was confirmed as an incident, 1 elsewhere.
     """
     seen = np.ascontiguousarray(counts.T, dtype=np.float32)
-    usable = np.ones_like(seen) if weights is None else np.ascontiguousarray(weights.T, dtype=np.float32)
+    usable = (~np.isnan(seen)).astype(np.float32)
+    if weights is not None:
+        usable *= weights.T
     seen[usable == 0] = 0
     days, series = seen.shape
     begin = max(first - rhythm.memory, EARLIEST, min(120, first - rhythm.quiet_start))

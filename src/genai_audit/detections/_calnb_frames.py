@@ -137,7 +137,7 @@ def predict_panel(
 ) -> Prediction:
     """Expectations of a panel from the day `since` on; `calendar` and `masked` as in `judge_counts`."""
     rhythm = RHYTHMS[frequency]
-    weights = ~np.isnan(panel.counts)
+    weights = np.ones(panel.counts.shape, dtype=bool)
     if masked is not None and masked.height:
         where = pl.DataFrame({"series": panel.names, "row": np.arange(len(panel.names))})
         days = pl.DataFrame({"day": panel.days, "column": np.arange(len(panel.days))})

@@ -70,7 +70,7 @@ def bound(expected: Array, variance: Array, alpha: Array | float) -> Array:
     mean, spread = expected.astype(float), variance.astype(float)
     # A gamma with the same mean and variance gives a start within a few counts; then one step at a time.
     shape = mean**2 / spread
-    guess = np.floor(np.maximum(gammaincinv(shape, 1 - alpha) * spread / mean - 0.6, 0))
+    guess: Array = np.floor(np.maximum(gammaincinv(shape, 1 - alpha) * spread / mean - 0.6, 0))
     too_low = tail(guess + 1, mean, spread) > alpha
     while too_low.any():
         guess[too_low] += 1
