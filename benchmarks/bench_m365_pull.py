@@ -4,7 +4,7 @@
 
 The tenant runs in a process of its own on another core (1,000 records a page, over TLS). Ours: the query, all
 pages, identity, strict decoding, content keys, deduplication, compression, manifest. Beside it, in the same
-process: a bare client that follows the same pages with httpx, reads them with orjson and compresses the lines.
+process: a bare client that follows these pages with httpx, reads them with orjson and compresses the lines.
 Each is run twice and the second run counts, so that imports don't. Prints a Markdown table.
 """
 
@@ -58,8 +58,9 @@ def pull_bare(settings: Settings, folder: Path) -> int:
     tenant = settings.tenant
     trust = ssl.create_default_context(cafile=tenant.ca_bundle)
     root, count = f"{tenant.graph_url}/v1.0/security/auditLog/queries", 0
-    body = {"displayName": "bare", "filterStartDateTime": WINDOW.start.isoformat(),
-            "filterEndDateTime": WINDOW.end.isoformat(), "operationFilters": ["CopilotInteraction"]}  # fmt: skip
+    start, end = WINDOW.start.isoformat(), WINDOW.end.isoformat()
+    body = {"displayName": "bare", "filterStartDateTime": start, "filterEndDateTime": end,
+            "operationFilters": ["CopilotInteraction"]}  # fmt: skip
     form = {"grant_type": "client_credentials", "client_id": tenant.client_id,
             "client_secret": Path(str(tenant.client_secret_path)).read_text(),
             "scope": "https://graph.microsoft.com/.default"}  # fmt: skip
@@ -91,8 +92,8 @@ def measure(pull: Callable[[Settings, Path], int], settings: Settings, folder: P
 def serve(records: int, folder: Path) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     with (folder / "records.ndjson").open("wb") as file:
         file.writelines(line + b"\n" for line in copilot_records(records, 1, DAY, 1))
-    command = [sys.executable, "-m", "genai_audit.demo.serve_file", "--records", str(folder / "records.ndjson"),
-               "--workdir", str(folder / "tenant")]  # fmt: skip
+    command = [sys.executable, "-m", "genai_audit.demo.serve_file"]
+    command += ["--records", str(folder / "records.ndjson"), "--workdir", str(folder / "tenant")]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     told: dict[str, Any] = json.loads(server.stdout.readline())

@@ -1,26 +1,26 @@
 -- One row per recorded use of an AI tool outside Microsoft 365 Copilot, or per sum or grant of it that a feed gives.
 CREATE TABLE IF NOT EXISTS fct_external_use (
-    record_id VARCHAR, record_kind VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, person_key VARCHAR,
+    record_id VARCHAR, record_kind VARCHAR, is_use BOOLEAN, occurred_at TIMESTAMPTZ, occurred_day DATE, person_key VARCHAR,
     unit_id VARCHAR, tool_id VARCHAR, tool_name VARCHAR, tool_status VARCHAR, channel VARCHAR, operation VARCHAR,
     event_count BIGINT, person_count BIGINT, byte_count BIGINT, risk_tier INTEGER,
     source VARCHAR, package_id VARCHAR, line_no INTEGER);
 DELETE FROM fct_external_use WHERE occurred_day IN (SELECT occurred_day FROM touched_day);
 INSERT INTO fct_external_use
 WITH used AS (
-    SELECT record_id, 'event' AS record_kind, occurred_at, occurred_day, person_key, operation, source, package_id,
-        line_no, CASE record_type WHEN 284 THEN 'ai_app' ELSE 'connected_app' END AS channel,
+    SELECT record_id, 'event' AS record_kind, true AS is_use, occurred_at, occurred_day, person_key, operation, source,
+        package_id, line_no, CASE record_type WHEN 284 THEN 'ai_app' ELSE 'connected_app' END AS channel,
         'app_identity' AS match_kind, lower(coalesce(app_identity, app_host)) AS seen, 1 AS event_count,
         NULL AS person_count, NULL AS byte_count, NULL AS risk_tier
     FROM stg_interaction
     WHERE record_type IN (284, 328) AND occurred_day IN (SELECT occurred_day FROM touched_day)
     UNION ALL
-    SELECT record_id, 'event', occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
+    SELECT record_id, 'event', true, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
         'endpoint_dlp', 'domain', lower(target_domain), 1, NULL, NULL, NULL
     FROM stg_dlp_event
     WHERE channel = 'endpoint' AND target_domain IS NOT NULL
         AND occurred_day IN (SELECT occurred_day FROM touched_day)
     UNION ALL
-    SELECT record_id, record_kind, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
+    SELECT record_id, record_kind, is_use, occurred_at, occurred_day, person_key, operation, source, package_id, line_no,
         channel, match_kind, lower(match_value), event_count, person_count, byte_count, risk_tier
     FROM stg_external_use WHERE occurred_day IN (SELECT occurred_day FROM touched_day)
 ),
@@ -30,18 +30,18 @@ seen_value AS (
     FROM used
 ),
 entry AS (
-    SELECT tool_id, tool_name, tool_status, match_kind, lower(match_value) AS value, effective_from, effective_to,
-        split_part(lower(match_value), '/', 1) AS host,
-        substr(lower(match_value), length(split_part(match_value, '/', 1)) + 2) AS path
-    FROM stg_tool
+    SELECT tool_id, tool_name, tool_status, match_kind, value, effective_from, effective_to,
+        split_part(value, '/', 1) AS host, substr(value, length(split_part(value, '/', 1)) + 2) AS path
+    FROM (SELECT *, trim(lower(match_value), '/') AS value FROM stg_tool)
 ),
--- A host may stand with a path; a port is not part of either.
+-- A host may stand with a path, of whole parts: /chat is not in /chatter. A port is not part of either.
 fitting AS (
     SELECT s.match_kind, s.seen, t.tool_id, t.tool_name, t.tool_status, t.value, t.effective_from, t.effective_to
     FROM seen_value s
     JOIN entry t ON t.match_kind = s.match_kind
         AND (s.seen = t.value
             OR (s.match_kind = 'domain' AND starts_with(s.path, t.path)
+                AND (t.path = '' OR substr(s.path, length(t.path) + 1, 1) IN ('', '/', '?', '#'))
                 AND (s.host = t.host OR ends_with(s.host, '.' || t.host)))
             OR (s.match_kind = 'app_identity' AND starts_with(s.seen, t.value || '.')))
 ),
@@ -63,7 +63,7 @@ named AS (
         THEN nullif(regexp_extract(seen, '^[a-z0-9][a-z0-9._ -]{0,79}$', 0), '') END AS plain_name
     FROM used
 )
-SELECT u.record_id, u.record_kind, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
+SELECT u.record_id, u.record_kind, u.is_use, u.occurred_at, u.occurred_day, coalesce(i.person_key, u.person_key), i.unit_id,
     coalesce(m.tool_id, u.plain_name, 'not stated'), coalesce(m.tool_name, u.plain_name, 'not stated'),
     -- A tool that the register knows, but has no row of for this day, was neither approved nor forbidden on it.
     CASE WHEN m.tool_id IS NULL THEN 'unknown' WHEN m.is_in_force THEN m.tool_status ELSE 'not in force' END,

@@ -11,13 +11,16 @@ audit AS (
     FROM fct_interaction WHERE record_type = 261 AND is_end_user GROUP BY occurred_day
 ),
 collected AS (
-    SELECT DISTINCT covered_day AS usage_day FROM fct_coverage
-    WHERE source IN ('m365_audit', 'm365_activity_api', 'm365_files') AND coverage_status IN ('collected', 'partly')
+    SELECT covered_day AS usage_day, bool_or(coverage_status = 'collected') AS is_whole FROM fct_coverage
+    WHERE source IN ('m365_audit', 'm365_activity_api', 'm365_files')
+        AND coverage_status IN ('collected', 'partly', 'unproven')
+    GROUP BY covered_day
 ),
 beside AS (
     SELECT usage_day, r.report_user_count, r.is_concealed,
-        -- A day that was not collected has no number: it is not a day without use.
-        coalesce(a.user_count, CASE WHEN c.usage_day IS NOT NULL THEN 0 END) AS audit_user_count
+        -- A day that was not collected whole has no number: it is not a day without use.
+        coalesce(a.user_count, CASE WHEN c.is_whole THEN 0 END) AS audit_user_count,
+        coalesce(NOT c.is_whole, false) AS is_incomplete
     FROM audit a FULL JOIN report r USING (usage_day) LEFT JOIN collected c USING (usage_day)
 ),
 measured AS (
@@ -30,12 +33,14 @@ SELECT usage_day, report_user_count, audit_user_count, user_difference,
     CASE WHEN user_difference IS NOT NULL THEN difference_share END AS difference_share, tolerance,
     CASE
         WHEN report_user_count IS NULL THEN 'no report'
+        WHEN is_incomplete THEN 'audit log incomplete'
         WHEN audit_user_count IS NULL THEN 'no audit log'
         WHEN is_concealed THEN 'names concealed'
         WHEN difference_share <= tolerance THEN 'within'
         ELSE 'outside' END AS reconciliation_status,
     CASE
         WHEN report_user_count IS NULL THEN 'Microsoft makes the report 48 to 72 hours late, and it must be read daily'
+        WHEN is_incomplete THEN 'the audit log of the day was read in part, or nothing proves that it is whole'
         WHEN audit_user_count IS NULL THEN 'the audit log of the day was not collected'
         WHEN user_difference > 0 THEN 'the report is said to hold licensed users only, the log has all; agents of '
             || 'Copilot Studio and their second records are in the log; the report''s days are UTC, these are UK'

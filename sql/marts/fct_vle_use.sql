@@ -3,11 +3,20 @@ CREATE TABLE IF NOT EXISTS fct_vle_use (
     record_id VARCHAR, occurred_at TIMESTAMPTZ, occurred_day DATE, record_kind VARCHAR, person_key VARCHAR,
     actor_role VARCHAR, course_key VARCHAR, school VARCHAR, term_name VARCHAR, feature VARCHAR, tool_name VARCHAR,
     outcome VARCHAR, action_key VARCHAR, quantity BIGINT, base_quantity BIGINT, source VARCHAR, package_id VARCHAR, line_no INTEGER);
--- A new snapshot of courses or memberships may tell more about any day.
+-- Blackboard's own items: their AI code is the last part of the id, so that a code that changed made a second record.
+CREATE OR REPLACE TEMP TABLE vle_item AS
+SELECT u.record_id, u.occurred_day, u.source, regexp_replace(u.record_id, ':[^:]*$', '') AS item_id,
+    row_number() OVER (PARTITION BY u.source, item_id
+        ORDER BY p.seq DESC NULLS LAST, u.package_id DESC, u.line_no DESC) = 1 AS is_newest
+FROM stg_vle_use u LEFT JOIN stg_package p USING (package_id)
+WHERE u.record_kind = 'artefact' AND u.source IN ('vle_dda', 'vle_illuminate');
+-- A new snapshot of courses or memberships may tell more about any day; a new code replaces a row of another day.
 CREATE OR REPLACE TEMP TABLE vle_day AS
 SELECT occurred_day FROM touched_day
 UNION SELECT occurred_day FROM stg_vle_use
-WHERE EXISTS (FROM stg_vle_dimension SEMI JOIN touched_day USING (occurred_day));
+WHERE EXISTS (FROM stg_vle_dimension SEMI JOIN touched_day USING (occurred_day))
+UNION SELECT occurred_day FROM vle_item
+SEMI JOIN (SELECT source, item_id FROM vle_item SEMI JOIN touched_day USING (occurred_day)) USING (source, item_id);
 DELETE FROM fct_vle_use WHERE occurred_day IN (SELECT occurred_day FROM vle_day);
 INSERT INTO fct_vle_use
 WITH course AS (
@@ -31,4 +40,5 @@ FROM stg_vle_use v
 LEFT JOIN dim_identity i ON i.alias_key = v.person_key
 LEFT JOIN course c ON c.alias_key = v.course_key
 LEFT JOIN membership m ON m.course_key = coalesce(c.found[1], v.course_key) AND m.person_key = v.person_key
-WHERE v.occurred_day IN (SELECT occurred_day FROM vle_day);
+WHERE v.occurred_day IN (SELECT occurred_day FROM vle_day)
+    AND v.record_id NOT IN (SELECT record_id FROM vle_item WHERE NOT is_newest);

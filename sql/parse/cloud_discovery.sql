@@ -1,6 +1,6 @@
 -- Sums of Defender for Cloud Apps by application (facts/m365.md §5). In: line. Out: stg_external_use, stg_parse_problem.
--- What was collected on one day is one row, so the id carries the day; a row of a file has its file's day, or that of
--- the import. The shortest of an application's domains names it, whatever order the service lists them in.
+-- What was collected on one day is one row, so the id carries the day; a row of a file has its file's
+-- day. The shortest of an application's domains names it, whatever order the service lists them in.
 
 CREATE OR REPLACE TEMP TABLE app AS
 SELECT line_no, stream, filled(id) AS id, filled(lower(trim(name))) AS name, period_days,
@@ -26,7 +26,7 @@ FROM (
 CREATE OR REPLACE TEMP TABLE stg_external_use AS
 SELECT
   strftime(occurred_at AT TIME ZONE 'UTC', '%Y-%m-%d') || ':' || safe_id(coalesce(stream, '') || ':' || id) AS record_id,
-  'aggregate' AS record_kind, occurred_at, uk_day(occurred_at) AS occurred_day, NULL::VARCHAR AS person_key,
+  'aggregate' AS record_kind, true AS is_use, occurred_at, uk_day(occurred_at) AS occurred_day, NULL::VARCHAR AS person_key,
   CASE WHEN domain IS NOT NULL THEN 'domain' ELSE 'name' END AS match_kind, safe_word(coalesce(domain, name)) AS match_value,
   'cloud_discovery' AS channel, coalesce('sum of ' || period_days || ' days', 'sum of an export') AS operation,
   transactions AS event_count, users AS person_count, uploaded AS byte_count, NULL::INTEGER AS risk_tier,

@@ -1,5 +1,6 @@
 -- Permission grants as they stand on a day, and consents (facts/m365.md §5). In: line. Out: stg_external_use,
 -- stg_parse_problem. A grant is landed anew each day, so its id carries the day; a consent happened once.
+-- Entra writes a grant's id of raw object ids, the person's among them: here it is always a token.
 
 CREATE OR REPLACE TEMP TABLE entry AS
 SELECT line_no, record, filled(id) AS id, lower(filled(coalesce(filled(app_id), client_id))) AS app, result, is_for_all,
@@ -22,12 +23,13 @@ CREATE OR REPLACE TEMP TABLE name AS
 SELECT DISTINCT 'person' AS domain, principal_id AS name FROM entry WHERE principal_id IS NOT NULL;
 CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');
 
--- A consent by an administrator is for everybody, and the administrator is the person of the event.
+-- To allow an app is not to use it. A consent by an administrator is for everybody, and the administrator is the person of the event.
 CREATE OR REPLACE TEMP TABLE stg_external_use AS
 SELECT
-  CASE WHEN record = 'grant' THEN strftime(occurred_at AT TIME ZONE 'UTC', '%Y-%m-%d') || ':' ELSE '' END || safe_id(id) AS record_id,
+  CASE WHEN record = 'grant' THEN strftime(occurred_at AT TIME ZONE 'UTC', '%Y-%m-%d') || ':' || python_token('object', id)
+    ELSE safe_id(id) END AS record_id,
   CASE WHEN record = 'grant' THEN 'grant' ELSE 'event' END AS record_kind,
-  occurred_at, uk_day(occurred_at) AS occurred_day, token.token AS person_key,
+  false AS is_use, occurred_at, uk_day(occurred_at) AS occurred_day, token.token AS person_key,
   'app_id' AS match_kind, safe_word(app) AS match_value, 'consent' AS channel,
   CASE WHEN record = 'grant' THEN 'grant' WHEN lower(result) = 'success' THEN 'Consent to application'
     ELSE 'Consent to application failed' END || CASE WHEN is_for_all THEN ' (all users)' ELSE '' END AS operation,

@@ -21,7 +21,9 @@ CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');
 
 CREATE OR REPLACE TEMP TABLE stg_external_use AS
 SELECT
-  safe_id(coalesce(tables, '') || ':' || id) AS record_id, 'event' AS record_kind, occurred_at,
+  safe_id(coalesce(tables, '') || ':' || id) AS record_id, 'event' AS record_kind,
+  -- A device's connection may be a page's own or refused; pasting and uploading are done by somebody.
+  coalesce(tables = 'cloud_app', false) AS is_use, occurred_at,
   uk_day(occurred_at) AS occurred_day, token.token AS person_key, 'domain' AS match_kind, host AS match_value,
   'hunting' AS channel, safe_word(filled(action)) AS operation,
   1::BIGINT AS event_count, NULL::BIGINT AS person_count, NULL::BIGINT AS byte_count, NULL::INTEGER AS risk_tier,

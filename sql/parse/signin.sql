@@ -20,7 +20,8 @@ CREATE OR REPLACE TEMP TABLE token AS FROM make_tokens('name');
 
 CREATE OR REPLACE TEMP TABLE stg_external_use AS
 SELECT
-  safe_id(id) AS record_id, 'event' AS record_kind, occurred_at, uk_day(occurred_at) AS occurred_day, token.token AS person_key,
+  safe_id(id) AS record_id, 'event' AS record_kind, coalesce(error_code = '0', true) AS is_use, occurred_at,
+  uk_day(occurred_at) AS occurred_day, token.token AS person_key,
   'app_id' AS match_kind, safe_word(app_id) AS match_value, 'sign_in' AS channel,
   CASE WHEN error_code = '0' THEN 'signIn' WHEN error_code IS NULL THEN 'signIn unknown' ELSE 'signIn failed' END AS operation,
   1::BIGINT AS event_count, NULL::BIGINT AS person_count, NULL::BIGINT AS byte_count, NULL::INTEGER AS risk_tier,

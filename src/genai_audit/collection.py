@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from genai_audit import registry
+from genai_audit import register_versions, registry
 from genai_audit.calendars import Window, format_instant, read_instant
 from genai_audit.configuration import options_of
 from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
-from genai_audit.landing import Landing, Package, packages
+from genai_audit.landing import Landing, packages
+from genai_audit.pulling import Refused, pull_windows
 from genai_audit.runs import Run
 from genai_audit.settings import Settings
 from genai_audit.workspace import Workspace, canonical_json, write_durably
 
 READ = ("complete", "unproven", "capped")  # outcomes after which asking again brings nothing new
 ASKED = "asked.json"
+NOTHING_DUE = "{}: nothing to ask, today's snapshot is there already"
 
 
 def due_windows(run: Run, source_id: str) -> list[Window]:
@@ -57,23 +58,9 @@ def _due_snapshot(run: Run, source_id: str) -> list[Window]:
 
 
 def _windows_to_pull(run: Run, source_id: str, window: Window | None) -> list[Window]:
-    """None at all: nothing can be asked. What a service no longer keeps would come back empty, and an empty
-    answer is no proof of no use, so it is not asked."""
-    source = find_source(source_id)
-    if window is None or source.is_snapshot:
+    if window is None or find_source(source_id).is_snapshot:
         return due_windows(run, source_id)
-    kept_from = run.started_at - source.keeps
-    if window.end <= kept_from:
-        return []
-    kept = Window(max(window.start, kept_from), window.end)
-    return plan_windows(kept, options_of(run.settings, source_id).window_hours)
-
-
-def _say_why_nothing(source_id: str) -> str:
-    source = find_source(source_id)
-    if source.is_snapshot:
-        return f"{source_id}: nothing to ask, today's snapshot is there already"
-    return f"{source_id}: nothing to ask, the service keeps {source.keeps.days} days"
+    return plan_windows(window, options_of(run.settings, source_id).window_hours)
 
 
 def _subtract(span: Window, read: Sequence[Window]) -> Iterator[Window]:
@@ -111,9 +98,11 @@ def plan_windows(window: Window, hours: int) -> list[Window]:
 
 
 def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | None = None) -> None:
-    """Collect every due window of every source into landing. A source that fails does not stop the others."""
+    """Collect every due window of every source into landing. A source that fails does not stop the others,
+    unless it was asked for by name, or nothing came from any."""
     run.window = window
-    landing = Landing(run.workspace, run.settings, run.run_id)
+    landing, refused = Landing(run.workspace, run.settings, run.run_id), Refused()
+    _land_registers(run, landing)
     for source_id in source_ids or run.settings.sources.enabled:
         source = find_source(source_id)
         if source.pull is None:
@@ -129,45 +118,22 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
             continue
         windows = _windows_to_pull(run, source_id, window)
         if not windows:
-            run.say(_say_why_nothing(source_id))
+            run.say(NOTHING_DUE.format(source_id))
             continue
         run.say(f"{source_id}: {len(windows)} window(s) to pull")
-        if window and not source.is_snapshot and windows[0].start > window.start:
-            kept = f"only {source.keeps.days} days are kept"
-            run.gaps.append(f"{source_id}: nothing before {format_instant(windows[0].start)}: {kept}")
         if not source.is_snapshot:
             _note_asked(run, source_id, windows)
-        pool = ThreadPoolExecutor(options_of(run.settings, source_id).parallel_windows)
-        is_interrupted = False
-        try:
-            tasks = [pool.submit(_pull_window, run, landing, source_id, one) for one in windows]
-            for done, task in enumerate(tasks, start=1):
-                run.landed.append(task.result())
-                run.advance(f"pull {source_id}", done, len(tasks))
-        except KeyboardInterrupt:
-            is_interrupted = True
-            raise
-        finally:
-            # Nobody may write into landing after the lock is let go; Ctrl-C ends the whole process instead.
-            pool.shutdown(wait=not is_interrupted, cancel_futures=True)
+        pull_windows(run, landing, source_id, windows, None if source_ids else refused)
+    pulled = [package for package in run.landed if package.source != register_versions.SOURCE]
+    if refused and all(package.outcome == "failed" for package in pulled):
+        raise next(iter(refused.values()))
 
 
-def _pull_window(run: Run, landing: Landing, source_id: str, window: Window) -> Package:
-    source = find_source(source_id)
-    assert source.pull is not None
-    writer = landing.open_package(source_id, source, window)
-    try:
-        for page in source.pull(window, run.context(source_id)):
-            writer.add(page)
-        package = writer.close()
-    except SourceUnavailableError as error:
-        package = writer.close("partial" if writer.accepted else "failed", str(error))
-    except BaseException:
-        writer.discard()
-        raise
-    if package.outcome != "complete":
-        run.gaps.append(f"{source_id} {window}: {package.outcome}: {package.reason}")
-    return package
+def _land_registers(run: Run, landing: Landing) -> None:
+    """Sources read the CSV files: what they read is landed first, and a mistake stops before a question."""
+    context = run.context(register_versions.SOURCE)
+    run.landed += register_versions.land_changed(landing, context, run.say)
+    run.gaps += register_versions.find_missing(landing.closed, context.registers)
 
 
 def import_files(run: Run, files: Iterable[Path], kind: str | None = None) -> None:
@@ -252,7 +218,7 @@ def describe_plan(
             continue
         windows = _windows_to_pull(run, source_id, window)
         if not windows:
-            lines.append(_say_why_nothing(source_id))
+            lines.append(NOTHING_DUE.format(source_id))
             continue
         span = f"{format_instant(windows[0].start)} to {format_instant(windows[-1].end)}"
         lines.append(f"{source_id}: {len(windows)} window(s), {span}")
@@ -266,9 +232,10 @@ def describe_plan(
 
 def raise_if_nothing_came(run: Run) -> None:
     """A pull of which every window failed is a source that can't be reached."""
-    if run.landed and all(package.outcome == "failed" for package in run.landed):
+    pulled = [package for package in run.landed if package.source != register_versions.SOURCE]
+    if pulled and all(package.outcome == "failed" for package in pulled):
         raise SourceUnavailableError(
-            f"No window could be read: {run.landed[-1].reason}",
-            where=run.landed[-1].source,
+            f"No window could be read: {pulled[-1].reason}",
+            where=pulled[-1].source,
             next_step="Run `genai-audit doctor`; the failed windows are recorded and pulled again next time.",
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
+import os
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ValidationError, create_model
+from pydantic_settings import SettingsError
 
 from genai_audit.errors import ConfigurationError
 from genai_audit.registry import sources
@@ -51,6 +55,28 @@ def load_settings(file: Path) -> Settings:
             where=file.name,
             next_step="Correct them, then run `genai-audit doctor`.",
         ) from None
+    except SettingsError as error:
+        raise ConfigurationError(
+            "A value in the environment can't be read.",
+            where=_find_variables(str(error)) or "a variable GENAI_AUDIT_…",
+            next_step='Write lists as JSON, like ["m365_audit"].',
+        ) from None
+
+
+def _find_variables(said: str) -> str:
+    """Names of the variables that may be meant: those of the section that are not JSON. Never a value."""
+    section = re.search(r'field "(\w+)"', said)
+    base = f"GENAI_AUDIT_{section[1]}".upper() if section else "GENAI_AUDIT_"
+    ours = [name for name in sorted(os.environ) if f"{name.upper()}__".startswith(f"{base}__")]
+    return ", ".join(name for name in ours if not _is_json(os.environ[name]))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sentence(mistake: Any) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from genai_audit import registry
@@ -73,7 +76,7 @@ def examine(workspace: Workspace, *, offline: bool = False) -> Iterator[Finding]
 
 
 def describe_settings(workspace: Workspace) -> Iterator[str]:
-    """Every setting as `section.key = value  (origin)`."""
+    """Every setting as `section.key = value  (origin)`, without what may be a password in an address."""
     workspace.require()
     settings, defaults = load_settings(workspace.settings_file), settings_class().model_construct()
     for section, values in settings.model_dump(mode="json").items():
@@ -85,7 +88,18 @@ def describe_settings(workspace: Workspace) -> Iterator[str]:
             in_environment = f"GENAI_AUDIT_{section}__{key}".upper() in os.environ
             changed = "environment" if in_environment else workspace.settings_file.name
             origin = "default" if value == standard.get(key) and not in_environment else changed
-            yield f"{section}.{key} = {value!r}  ({origin})"
+            yield f"{section}.{key} = {_mask(value)!r}  ({origin})"
+
+
+def _mask(value: Any) -> Any:
+    """An address without the name, password and query that somebody may have put into it."""
+    if isinstance(value, dict):
+        return {key: _mask(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_mask(one) for one in value]
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    return re.sub(r"\?.*", "?***", re.sub(r"://.*@", "://***@", value, flags=re.DOTALL), flags=re.DOTALL)
 
 
 def _check(subject: str, text: str, ask: object) -> Finding:
@@ -127,8 +141,12 @@ def _check_sources(workspace: Workspace, settings: Settings, offline: bool) -> I
             text = f"there is no such source: correct [sources], known are {', '.join(known)}"
             yield Finding("fix", source_id, text)
     enabled = [name for name in settings.sources.enabled if name in known and known[name].pull]
+    unfit = list(_check_addresses(settings))
+    yield from unfit
     ready = []
     for source_id in enabled:
+        if any(finding.subject == source_id for finding in unfit):
+            continue
         options = options_of(settings, source_id)
         if missing := registry.what_is_missing(source_id, settings, options):
             yield Finding("fix", source_id, f"{missing}, or take {source_id} out of [sources] enabled")
@@ -146,6 +164,18 @@ def _check_sources(workspace: Workspace, settings: Settings, offline: bool) -> I
             yield _probe(workspace, settings, source_id)
     if needed:
         yield _check_clock(settings)
+
+
+def _check_addresses(settings: Settings) -> Iterator[Finding]:
+    """Of every source, switched on or not: a password in the file is to be taken out in any case."""
+    from genai_audit.sources._web import check_https
+
+    for source_id in (name for name, source in registry.sources().items() if source.pull):
+        for key, value in options_of(settings, source_id):
+            if (key == "url" or key.endswith("_url")) and value:
+                finding = _check(source_id, "", partial(check_https, f"{source_id}.{key}", str(value)))
+                if finding.state == "fix":
+                    yield finding
 
 
 def _probe(workspace: Workspace, settings: Settings, source_id: str) -> Finding:

@@ -165,6 +165,10 @@ class PackageWriter:
     def accepted(self) -> int:
         return self._counts["accepted"]
 
+    @property
+    def content_cut(self) -> int:
+        return self._counts["content_cut"]
+
     def add(self, page: RawPage) -> None:
         """Take a page. Never raises for a bad record: it is quarantined with a reason and counted."""
         self._counts["received"] += page.trimmed

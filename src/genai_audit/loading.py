@@ -40,6 +40,7 @@ def parse_and_load(run: Run, *, again: bool = False) -> None:
             if package.package_id in sealed and package.package_id not in loaded:
                 base = registry.sources()[package.source].base_table
                 fresh.setdefault(base, {})[package.package_id] = sealed[package.package_id]
+        warehouse.replace("stg_conflict", [])  # it tells what the newest load found
         for base, parsed in sorted(fresh.items()):
             run.record_count += warehouse.load(base, parsed)
         _load_small_tables(run, warehouse, landed)

@@ -20,6 +20,10 @@ from genai_audit.workspace import Workspace
 
 SOURCE = "registers"
 BATCH = 10_000
+READ_BY_SOURCES = {  # what sources make of it when the file is gone
+    "tools": "sources that need it read nothing",
+    "vle_features": "sources read the list that we ship",
+}
 LINKS = [
     (name, column.link) for name, register in REGISTERS.items() for column in register.columns if column.link
 ]
@@ -131,6 +135,12 @@ def land(
                 where=f"registers/{name}.csv",
                 next_step="Shorten the longest cells of the register.",
             )
+        if writer.content_cut:  # `register check` knows the usual keys; the settings may name more
+            raise BadDataError(
+                f"{writer.content_cut} cell(s) read like the text of a prompt and would have been blanked.",
+                where=f"registers/{name}.csv",
+                next_step="Write them without quotation marks and colon (content_keys of the settings).",
+            )
         package = writer.close()
     except BaseException:
         writer.discard()
@@ -139,6 +149,16 @@ def land(
     found = compare(name, old, read_version(landing.workspace, package).rows)
     say(f"registers/{name}.csv: landed as version {package.package_id}: {sum_up(found)}")
     return package
+
+
+def find_missing(chain: Iterable[Package], folder: Path) -> list[str]:
+    """Gaps: files that sources read and that are gone, although a version of them was landed."""
+    newest = find_newest(chain)
+    return [
+        f"registers/{name}.csv is missing; {instead}"
+        for name, instead in READ_BY_SOURCES.items()
+        if name in newest and not (folder / f"{name}.csv").exists()
+    ]
 
 
 def compare(name: str, old: Iterable[Row], new: Iterable[Row]) -> list[Difference]:

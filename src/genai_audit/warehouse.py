@@ -25,6 +25,9 @@ COMMON: Config = {
     "autoload_known_extensions": "false",
     "preserve_insertion_order": "false",
 }
+# Columns that may differ in a record that comes again: where it came from, and its time, which for a snapshot
+# or a file without times is that of collection.
+NOT_BODY = ("source", "package_id", "line_no", "occurred_at", "occurred_day")
 LOCKED: Config = {
     "enable_external_access": "false", "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false", "allow_community_extensions": "false",
@@ -177,7 +180,7 @@ class Warehouse:
             lines,
         )
         columns = [row[0] for row in run(f"DESCRIBE {base}").fetchall()]
-        body = ", ".join(name for name in columns if name not in ("source", "package_id", "line_no"))
+        body = ", ".join(name for name in columns if name not in NOT_BODY)
         run(
             f"""INSERT INTO stg_repeat SELECT DISTINCT again.record_id, again.source, again.occurred_day
             FROM repeated again JOIN {base} known USING (record_id) WHERE known.source <> again.source"""

@@ -14,6 +14,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "fct_external_use": {
         "record_id": TEXT,
         "record_kind": TEXT,
+        "is_use": BOOL,
         "occurred_at": AT,
         "occurred_day": DAY,
         "person_key": TEXT,

@@ -21,7 +21,7 @@ SPAN = days(MONDAY - timedelta(days=70), 75)
 
 def uses(counts: Mapping[date, int], tool: str = "deepseek", **more: Any) -> list[dict[str, Any]]:
     return [
-        {"record_id": f"{tool}-{day}-{n:03}", "record_kind": "event",
+        {"record_id": f"{tool}-{day}-{n:03}", "record_kind": "event", "is_use": True,
          "occurred_at": at(day, 600 + n), "occurred_day": day,
          "person_key": f"ps_{n % 7}", "tool_id": tool, "tool_name": tool.title(), "tool_status": "restricted",
          "channel": "ai_app", "source": "m365_audit"} | more
@@ -50,6 +50,11 @@ def test_fires_far_above_the_same_weekday() -> None:
     read = evidence(row)
     assert [one["record_id"] for one in read["records"]] == [f"deepseek-{MONDAY}-{n:03}" for n in range(5)]
     assert read["counts"]["records"] == 40
+
+
+def test_what_was_refused_or_only_asked_for_is_no_use() -> None:
+    rows = uses(steady(5)) + uses({MONDAY: 40}, is_use=False)
+    assert detect(frames(rows), {}).height == 0
 
 
 @pytest.mark.parametrize(("value", "fires"), [(19, False), (20, True)])

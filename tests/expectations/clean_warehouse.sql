@@ -81,13 +81,13 @@ SELECT record_id, resource_no, occurred_at, occurred_day, person_key, 'u1' AS un
     action, access_status, policy_outcome, has_xpia, source, package_id, line_no
 FROM stg_resource_access;
 CREATE TABLE stg_external_use AS
-SELECT 'x-' || record_id AS record_id, 'event' AS record_kind, occurred_at, occurred_day, person_key,
+SELECT 'x-' || record_id AS record_id, 'event' AS record_kind, true AS is_use, occurred_at, occurred_day, person_key,
     'domain' AS match_kind, 'example.com' AS match_value, 'sign_in' AS channel, 'signIn' AS operation,
     1::BIGINT AS event_count, NULL::BIGINT AS person_count, NULL::BIGINT AS byte_count, NULL::INTEGER AS risk_tier,
     'm365_signins' AS source, package_id, line_no
 FROM stg_m365_event WHERE line_no = 1;
 CREATE TABLE fct_external_use AS
-SELECT record_id, record_kind, occurred_at, occurred_day, person_key, 'u1' AS unit_id, 't1' AS tool_id,
+SELECT record_id, record_kind, is_use, occurred_at, occurred_day, person_key, 'u1' AS unit_id, 't1' AS tool_id,
     'Example AI' AS tool_name, 'approved' AS tool_status, channel, operation, event_count, person_count, byte_count,
     risk_tier, source, package_id, line_no
 FROM stg_external_use;

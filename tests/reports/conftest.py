@@ -82,6 +82,7 @@ def make_rows() -> dict[str, list[tuple[Any, ...]]]:
         (
             f"x{n}-{t}-{i}",
             "event",
+            True,
             day,
             people[(n + i) % 30],
             tool[0],

@@ -10,8 +10,8 @@ CREATE TABLE resource_access (
   VARCHAR
 );
 CREATE TABLE external_use (
-  record_id VARCHAR, record_kind VARCHAR, occurred_day DATE, person_key VARCHAR, tool_id VARCHAR, tool_name VARCHAR,
-  tool_status VARCHAR, channel VARCHAR, source VARCHAR
+  record_id VARCHAR, record_kind VARCHAR, is_use BOOLEAN, occurred_day DATE, person_key VARCHAR, tool_id VARCHAR,
+  tool_name VARCHAR, tool_status VARCHAR, channel VARCHAR, source VARCHAR
 );
 CREATE TABLE vle_use (
   record_id VARCHAR, occurred_day DATE, record_kind VARCHAR, person_key VARCHAR, feature VARCHAR

@@ -150,8 +150,8 @@ def test_the_portal_s_table_is_recognised_and_read(tmp_path: Path) -> None:
     assert read(path)[0] == records  # the same file again gives the same ids
 
 
-def test_other_headers_a_semicolon_and_no_day_in_the_name(tmp_path: Path) -> None:
-    path = tmp_path / "export.csv"
+def test_other_headers_and_a_semicolon(tmp_path: Path) -> None:
+    path = tmp_path / "export_2026-10-05.csv"
     path.write_text(
         "Application;Category;User count;Upload;Domains\nClaude;generativeAi;4;1.5 GB;claude.ai claude.com\n"
     )
@@ -160,15 +160,27 @@ def test_other_headers_a_semicolon_and_no_day_in_the_name(tmp_path: Path) -> Non
         1_610_612_736,
         None,
     )
-    assert (records[0]["domains"], records[0]["day"]) == (["claude.ai", "claude.com"], None)
-    assert facts["occurred_at_from"] == "day of import"
+    assert (records[0]["domains"], records[0]["day"]) == (
+        ["claude.ai", "claude.com"],
+        "2026-10-05",
+    )
+    assert facts["occurred_at_from"] == "date in the file name"
+
+
+@pytest.mark.parametrize("name", ["export.csv", "export_2026-13-45.csv"])
+def test_a_table_without_a_day_in_its_name_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("Application;Category;User count;Upload\nClaude;generativeAi;4;1.5 GB\n")
+    with pytest.raises(BadDataError, match="name gives no day") as refused:
+        read(path)
+    assert "into the file name" in str(refused.value.next_step)
 
 
 @pytest.mark.parametrize(
     "text", ["App name,Score,Category\nx,1,y\n", "a,b\n1,2\n", "", "App,Category,Users\nx,y,1\n"]
 )
 def test_other_tables_are_not_taken_for_it(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "x.csv"
+    path = tmp_path / "x_2026-10-05.csv"
     assert SOURCE.recognise is not None
     assert SOURCE.recognise(path, text.encode()) is None
 
@@ -181,14 +193,14 @@ def test_other_tables_are_not_taken_for_it(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_a_damaged_table_is_refused_whole(tmp_path: Path, body: str, words: str) -> None:
-    path = tmp_path / "x.csv"
+    path = tmp_path / "x_2026-10-05.csv"
     path.write_text(HEADER + body)
     with pytest.raises(BadDataError, match=words):
         read(path)
 
 
 def test_one_bad_row_is_set_aside_without_its_text(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
+    path = tmp_path / "x_2026-10-05.csv"
     path.write_text(HEADER + "A,7,Generative AI,1,2,3,4,5,,\nB,7,Generative AI,1,2,lots,4,5,,somebody@x\n")
     records, facts = read(path)
     assert records[1] == {"problem": "unreadable"}
@@ -196,7 +208,7 @@ def test_one_bad_row_is_set_aside_without_its_text(tmp_path: Path) -> None:
 
 
 def test_a_table_without_ai_or_without_rows_is_unproven(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
+    path = tmp_path / "x_2026-10-05.csv"
     path.write_text(HEADER + "Dropbox,8,Cloud storage,10,2,5,3,1,,\n")
     assert read(path)[1]["reason"] == "none of the file's 1 applications is of an AI category"
     path.write_text(HEADER)

@@ -41,6 +41,15 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     return path
 
 
+def test_only_the_mapped_headers_stand_in_the_manifest(tmp_path: Path) -> None:
+    text = ULTRA.replace("object_id", "object_id,Notes on Jane Doe,Remark")
+    text += "e1,2026-10-01T10:00:00,u1,HIS101,ai.new for Jane Doe,x,y,S\n"
+    records, facts = read(write(tmp_path / "x.csv", text), "illuminate_ultra_events")
+    assert records[0]["feature"] == "unclassified: ai.new"
+    assert "Jane" not in str(records) + str(facts)
+    assert (facts["columns"], facts["other_columns"]) == (", ".join(ULTRA.strip().split(",")), 2)
+
+
 def test_ultra_clicks_are_mapped_and_other_clicks_left_out_and_counted(tmp_path: Path) -> None:
     path = write(
         tmp_path / "x.csv",

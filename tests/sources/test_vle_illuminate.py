@@ -153,6 +153,7 @@ def test_unknown_people_and_courses_are_kept_and_counted(context: SourceContext,
         ("ai.brand.new", False, "unclassified: ai.brand.new"),
         ("course.AiConversation", True, "AI Conversation: set up by an instructor"),
         ("course.AiConversation", False, "unclassified: course.AiConversation"),
+        ("Jane wrote it in course.AiConversation", False, "unclassified: Jane"),
         ("aixchat", False, None),  # the query's ILIKE may let it through
     ],
 )

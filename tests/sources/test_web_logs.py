@@ -82,12 +82,19 @@ def test_only_lines_about_known_tools_are_kept_and_the_others_are_counted(contex
     assert not [word for word in ("secret", "1234", "bbc") if word in str(records) + str(facts)]
 
 
+def test_only_the_mapped_headers_stand_in_the_manifest(context: SourceContext) -> None:
+    text = HEADER.replace("url", "Seen by Jane Doe,url") + f"{DAY},ada,x,https://chatgpt.com/,x,1\n"
+    _, facts = read(context, text)
+    assert (facts["columns"], facts["other_columns"]) == ("time, user, url, action, bytes", 1)
+
+
 @pytest.mark.parametrize(
     ("url", "kept"),
     [
         ("https://kagi.com/fastgpt?query=secret", "kagi.com/fastgpt"),
         ("https://kagi.com/fastgpt/deeper/secret", "kagi.com/fastgpt"),
         ("https://kagi.com/search?q=fastgpt", None),
+        ("https://kagi.com/fastgpt-news", None),  # another page
         ("kagi.com:443", None),  # an encrypted request shows no path
         ("https://x.com/I/Grok/", "x.com/i/grok"),
         ("https://x.com/home", None),
@@ -284,6 +291,19 @@ def test_an_import_lands_records_and_keeps_its_own_kinds_apart_from_those_of_the
     assert (package.source, counts) == ("web_logs", (1, 1))
 
 
+def test_a_line_keeps_its_id_when_a_longer_entry_joins_the_register(context: SourceContext) -> None:
+    text = HEADER + f"{DAY},ada,https://a.openai.com/deep/secret,allowed,1\n"
+    text += f"{DAY},ada,https://a.openai.com/other,allowed,1\n"
+    before, _ = read(context, text)
+    write_register(context.registers, *ENTRIES, "a.openai.com/deep")
+    after, _ = read(context, text)
+    assert [row["match_value"] for row in before] == ["a.openai.com", "a.openai.com"]
+    assert [row["match_value"] for row in after] == ["a.openai.com/deep", "a.openai.com"]
+    assert [row["record_id"] for row in before] == [row["record_id"] for row in after]
+    assert len({row["record_id"] for row in after}) == 2
+    assert "secret" not in str(before + after)
+
+
 # The rule, and the register that we ship
 
 
@@ -363,7 +383,10 @@ def test_the_policys_examples_are_matched_by_the_marts_rule(tmp_path: Path) -> N
         "claude.ai": "claude", "x.com/i/grok": "grok",
     }  # fmt: skip
     with Warehouse(tmp_path / "warehouse.duckdb") as warehouse:
-        found = find_tools(warehouse, [*expected, "bing.com/search", "www.bbc.co.uk", "notclaude.ai"])
+        found = find_tools(
+            warehouse,
+            [*expected, "bing.com/search", "bing.com/chatter-news", "www.bbc.co.uk", "notclaude.ai"],
+        )
     assert found == expected
 
 
@@ -377,6 +400,9 @@ def test_the_rule_here_and_the_rule_of_the_mart_keep_the_same_lines(
         *(f"a.{one}" for one in listed),
         *(f"x{one}" for one in listed),
         "bing.com/chats",
+        "bing.com/chatter-news",
+        "bing.com/chat/x",
+        "bing.com/chat?q",
         "bing.com",
     ]
     with Warehouse(tmp_path / "warehouse.duckdb") as warehouse:

@@ -125,8 +125,8 @@ def test_a_device_upload_counts_only_when_the_register_knows_the_domain(
            "match_value": value, "vendor": "", "hosting": ""} for name, value in entries),
     )  # fmt: skip
     put(warehouse, "stg_dlp_event", HEAD | {"record_id": "r", "target_domain": domain, "channel": "endpoint"})
-    rows = ask(warehouse, "SELECT tool_id, channel FROM fct_external_use")
-    assert rows == ([(tool, "endpoint_dlp")] if tool else [])
+    rows = ask(warehouse, "SELECT tool_id, channel, is_use FROM fct_external_use")
+    assert rows == ([(tool, "endpoint_dlp", True)] if tool else [])
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,22 @@ def test_an_ai_app_that_the_register_lacks_is_kept_and_named_only_if_it_looks_li
     )  # fmt: skip
     put(warehouse, "stg_interaction", interaction("r", record_type=284, app_identity=identity))
     assert ask(warehouse, "SELECT tool_id FROM fct_external_use") == [(tool,)]
+
+
+def test_only_what_was_used_makes_a_person_active(warehouse: Warehouse) -> None:
+    entry = {"match_kind": "domain", "match_value": "chatgpt.com", "channel": "web_log"}
+    tool = {"tool_id": "t", "tool_name": "T", "tool_status": "unknown", "vendor": "", "hosting": ""}
+    put(warehouse, "stg_tool", tool | {name: entry[name] for name in ("match_kind", "match_value")})
+    rows = [
+        HEAD | entry | {"record_id": f"r{n}", "record_kind": kind, "is_use": is_use, "person_key": f"ps_{n}"}
+        for n, (kind, is_use) in enumerate([("event", True), ("event", False), ("aggregate", True)])
+    ]
+    put(warehouse, "stg_external_use", *rows)
+    assert ask(warehouse, "SELECT person_key FROM fct_person_day WHERE person_key IS NOT NULL") == [("ps_0",)]
+    kept = warehouse.connection.execute(
+        "SELECT record_id, is_use FROM fct_external_use ORDER BY 1"
+    ).fetchall()
+    assert kept == [("r0", True), ("r1", False), ("r2", True)]
 
 
 def test_a_person_seen_by_upn_and_by_object_id_is_one(warehouse: Warehouse) -> None:
@@ -267,6 +283,29 @@ def test_kinds_of_vle_records_stay_apart(warehouse: Warehouse) -> None:
     assert ask(warehouse, "SELECT record_kind FROM fct_vle_use ORDER BY 1") == [
         (kind,) for kind in sorted(kinds)
     ]
+
+
+def test_of_an_item_whose_ai_code_changed_the_newest_record_counts(warehouse: Warehouse) -> None:
+    earlier = {"occurred_day": DAY - timedelta(days=3), "occurred_at": NOON - timedelta(days=3)}
+    dda = HEAD | {"record_kind": "artefact", "source": "vle_dda"}
+    item = HEAD | {"record_kind": "artefact", "source": "vle_illuminate"}
+    first = [
+        dda | earlier | {"record_id": "dda-blogs:1:Y", "package_id": "b"},
+        dda | {"record_id": "dda-blogs:2:Y", "package_id": "b"},
+        item | {"record_id": "illuminate-item:1:P", "package_id": "b"},
+        item | {"record_id": "illuminate-item:1:Y", "package_id": "c"},
+        item | {"record_id": "illuminate-item:1:Y:x", "source": "vle_csv", "package_id": "c"},
+    ]
+    warehouse.build()
+    warehouse.replace("stg_package", [{"package_id": name, "seq": n} for n, name in enumerate("bca")])
+    put(warehouse, "stg_vle_use", *first)
+    warehouse.connection.execute("INSERT INTO touched_day VALUES ($day)", {"day": earlier["occurred_day"]})
+    left = ["dda-blogs:1:Y", "dda-blogs:2:Y", "illuminate-item:1:Y", "illuminate-item:1:Y:x"]
+    sql = "SELECT record_id FROM fct_vle_use ORDER BY 1"
+    assert ask(warehouse, sql) == [(one,) for one in left]
+    # A blog bears the time of its last change: the older record, on another day, goes too.
+    put(warehouse, "stg_vle_use", *first, dda | {"record_id": "dda-blogs:1:O", "package_id": "a"})
+    assert ask(warehouse, sql) == [(one,) for one in ("dda-blogs:1:O", *left[1:])]
 
 
 def test_only_touched_days_are_rebuilt_and_a_changed_register_touches_all(warehouse: Warehouse) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -71,7 +73,7 @@ def test_a_sign_in(tmp_path: Path) -> None:
         tmp_path, "m365_signins", SIGN_IN, failed, unknown, SIGN_IN | {"id": "s4", "userId": NOBODY}
     )
     assert without(rows[0], "occurred_at", "package_id") == {
-        "record_id": "s1", "record_kind": "event", "occurred_day": (DAY.date()),
+        "record_id": "s1", "record_kind": "event", "is_use": True, "occurred_day": (DAY.date()),
         "person_key": pseudonym(key, "person", PERSON),
         "match_kind": "app_id", "match_value": APP.lower(), "channel": "sign_in", "operation": "signIn",
         "event_count": 1, "person_count": None, "byte_count": None, "risk_tier": None,
@@ -80,6 +82,7 @@ def test_a_sign_in(tmp_path: Path) -> None:
     }  # fmt: skip
     assert rows[0]["occurred_at"].isoformat() == "2026-10-05T23:30:00+00:00"  # the 6th in Britain
     assert [row["operation"] for row in rows] == ["signIn", "signIn failed", "signIn unknown", "signIn"]
+    assert [row["is_use"] for row in rows] == [True, False, True, True]
     assert rows[3]["person_key"] is None
     assert problems == []
 
@@ -91,22 +94,33 @@ def test_a_grant_carries_its_day_and_a_consent_happened_once(tmp_path: Path) -> 
     person = pseudonym(key, "person", PERSON)
     shown = ("record_id", "record_kind", "person_key", "match_value", "operation", "risk_tier")
     assert [tuple(row[name] for name in shown) for row in rows] == [
-        ("2026-10-06:g1", "grant", person, APP.lower(), "grant", 2),
-        ("2026-10-06:g2", "grant", None, "c1", "grant (all users)", 2),
+        (f"2026-10-06:{pseudonym(key, 'object', 'g1')}", "grant", person, APP.lower(), "grant", 2),
+        (f"2026-10-06:{pseudonym(key, 'object', 'g2')}", "grant", None, "c1", "grant (all users)", 2),
         ("a1", "event", person, APP.lower(), "Consent to application (all users)", None),
         ("a2", "event", person, APP.lower(), "Consent to application failed", None),
     ]
-    assert {row["channel"] for row in rows} == {"consent"}
+    assert {(row["channel"], row["is_use"]) for row in rows} == {("consent", False)}
     assert rows[0]["occurred_at"].isoformat() == "2026-10-06T13:00:00+00:00"
     assert rows[2]["occurred_at"].isoformat() == "2026-10-01T09:00:00+00:00"
     assert problems == []
 
 
+def test_a_grant_s_id_does_not_give_its_person_away(tmp_path: Path) -> None:
+    client = "7e57ab1e-0000-4000-8000-00000000b001"
+    raw = b"".join(UUID(one).bytes_le for one in (client, PERSON))
+    grant_id = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    key, rows, _ = parse(tmp_path, "m365_app_consents", GRANT | {"id": grant_id})
+    assert rows[0]["record_id"] == f"2026-10-06:{pseudonym(key, 'object', grant_id)}"
+    inside = [raw[16:], base64.urlsafe_b64encode(raw[18:]).rstrip(b"="), PERSON.encode()]
+    assert not [one for one in inside if one in str(rows).encode()]
+
+
 def test_the_same_grant_on_the_next_day_is_another_row(tmp_path: Path) -> None:
-    first = parse(tmp_path / "one", "m365_app_consents", GRANT)[1][0]["record_id"]
-    again = parse(tmp_path / "two", "m365_app_consents", GRANT, end=20)[1][0]["record_id"]
-    later = parse(tmp_path / "three", "m365_app_consents", GRANT, end=25)[1][0]["record_id"]
-    assert (first == again, first == later) == (True, False)
+    ids = []
+    for name, end in (("one", 13), ("two", 20), ("three", 25)):
+        key, rows, _ = parse(tmp_path / name, "m365_app_consents", GRANT, end=end)  # each has its own key
+        ids.append(rows[0]["record_id"].replace(pseudonym(key, "object", "g1"), "token"))
+    assert ids == ["2026-10-06:token", "2026-10-06:token", "2026-10-07:token"]
 
 
 def test_a_discovered_app_is_matched_by_its_shortest_domain_else_by_its_name(tmp_path: Path) -> None:
@@ -114,7 +128,8 @@ def test_a_discovered_app_is_matched_by_its_shortest_domain_else_by_its_name(tmp
     bare = DISCOVERED | {"id": "3", "domains": None}
     _, rows, problems = parse(tmp_path, "m365_cloud_discovery", DISCOVERED, named, bare)
     assert without(rows[0], "occurred_at", "package_id") == {
-        "record_id": "2026-10-06:managed:20001", "record_kind": "aggregate", "occurred_day": DAY.date(),
+        "record_id": "2026-10-06:managed:20001", "record_kind": "aggregate", "is_use": True,
+        "occurred_day": DAY.date(),
         "person_key": None, "match_kind": "domain", "match_value": "chat.example",
         "channel": "cloud_discovery",
         "operation": "sum of 7 days", "event_count": 340, "person_count": 12, "byte_count": 5_000_000_000,
@@ -136,16 +151,21 @@ def test_an_exported_table_has_the_day_of_its_file(tmp_path: Path) -> None:
 
 def test_a_visit(tmp_path: Path) -> None:
     key, rows, problems = parse(
-        tmp_path, "m365_hunting", VISIT, VISIT | {"RecordId": "2", "AccountObjectId": None}
+        tmp_path,
+        "m365_hunting",
+        VISIT,
+        VISIT | {"RecordId": "2", "AccountObjectId": None},
+        VISIT | {"table": "cloud_app", "ActionType": "PastedToBrowser"},
     )
     assert without(rows[0], "occurred_at", "package_id") == {
-        "record_id": "network:ab12", "record_kind": "event", "occurred_day": DAY.date(),
+        "record_id": "network:ab12", "record_kind": "event", "is_use": False, "occurred_day": DAY.date(),
         "person_key": pseudonym(key, "person", PERSON), "match_kind": "domain", "match_value": "chat.example",
         "channel": "hunting", "operation": "ConnectionSuccess", "event_count": 1, "person_count": None,
         "byte_count": None, "risk_tier": None, "source": "m365_hunting", "line_no": 1,
     }  # fmt: skip
     assert rows[0]["occurred_at"].isoformat() == "2026-10-06T10:00:00.123456+00:00"
     assert rows[1]["person_key"] is None
+    assert rows[2]["is_use"] is True  # pasted
     assert problems == []
 
 

@@ -62,6 +62,27 @@ def test_a_sum_without_a_count_stands_for_an_unknown_number(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("change", "is_use"),
+    [
+        ({}, True),
+        ({"action": ""}, True),
+        ({"action": "allowed"}, True),
+        ({"action": "blocked"}, False),
+        ({"action": "Denied by policy"}, False),
+        ({"action": "not found"}, False),
+        ({"action": "TCP_MISS/403"}, False),
+        ({"action": "answered", "map": "my_dns"}, False),
+        ({"action": "", "map": "dns_queries"}, False),
+    ],
+)
+def test_what_was_blocked_or_only_asked_for_is_no_use(
+    tmp_path: Path, change: dict[str, Any], is_use: bool
+) -> None:
+    _, tables = parse(tmp_path, ROW | change)
+    assert tables["stg_external_use"][0]["is_use"] is is_use
+
+
+@pytest.mark.parametrize(
     ("change", "problems", "rows"),
     [
         ({"record_id": ""}, ["no_record_id"], 0),

@@ -116,10 +116,9 @@ def make_exports(kind: str, days: list[date], courses: int, quantity: int) -> li
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["aggregate", "quota_counter"])
-def test_a_stock_is_not_added_up_over_its_exports(tmp_path: Path, kind: str) -> None:
+def test_a_state_is_not_added_up_over_its_exports(tmp_path: Path) -> None:
     days = [date(2026, 10, 6), date(2026, 10, 20), date(2026, 11, 24)]
-    file = publish_lide(tmp_path, *make_exports(kind, days, courses=10, quantity=3))
+    file = publish_lide(tmp_path, *make_exports("aggregate", days, courses=10, quantity=3))
     for table in ("school", "role", "tool"):
         sql = f"SELECT person_count, event_count FROM vle_use_by_{table} LIMIT 1"
         assert ask(file, sql) == [(None, 50)], table  # 10 courses with 5 each, at the newest export
@@ -127,7 +126,41 @@ def test_a_stock_is_not_added_up_over_its_exports(tmp_path: Path, kind: str) -> 
     assert months == [(date(2026, 10, 1), 40), (date(2026, 11, 1), 50)]
     saved = Path(__file__).parents[2] / "sql" / "adhoc" / "vle_use_by_kind.sql"
     answer = ask(tmp_path / "compliance.duckdb", saved.read_text(encoding="utf-8"))
-    assert answer == [(kind, "AI Design Assistant", 50, 10)]
+    assert answer == [("aggregate", "AI Design Assistant", 50, 10)]
+
+
+def test_a_counter_that_is_set_back_every_day_is_added_up(tmp_path: Path) -> None:
+    rows = [
+        {"record_kind": "quota_counter", "occurred_day": date(2026, 10, day), "person_key": f"ps_{n}",
+         "school": "Arts", "feature": "AI Playground", "tool_name": "AIP", "quantity": 5}
+        for day in range(1, 11)
+        for n in range(10)
+    ]  # fmt: skip
+    file = publish_lide(tmp_path, *rows)
+    for table in ("month", "school", "role", "tool"):
+        sql = f"SELECT person_count, event_count FROM vle_use_by_{table} LIMIT 1"
+        assert ask(file, sql) == [(10, 500)], table
+    saved = Path(__file__).parents[2] / "sql" / "adhoc" / "vle_use_by_kind.sql"
+    answer = ask(tmp_path / "compliance.duckdb", saved.read_text(encoding="utf-8"))
+    assert answer == [("quota_counter", "AI Playground", 500, 100)]
+
+
+def test_what_few_people_brought_in_stands_as_other(tmp_path: Path) -> None:
+    use = {"record_kind": "interaction", "school": "Arts", "quantity": 5}
+    usual = [use | {"person_key": f"ps_{n}", "feature": "Chat", "tool_name": "Tutor"} for n in range(10)]
+    rare = [
+        use | {"person_key": f"ps_{n}", "feature": f"Jane said {n}", "tool_name": f"Essay {n}"}
+        for n in range(8)
+    ]
+    file = publish_lide(tmp_path, *usual, *rare, use | {"person_key": "ps_9", "feature": "Jane said 0"})
+    shown = [("Chat", 10, 50), ("other", 10, 45)]  # a feature that two people have is merged too
+    for table in ("month", "school"):
+        sql = f"SELECT feature, person_count, event_count FROM vle_use_by_{table} WHERE feature <> 'All'"
+        assert ask(file, sql) == shown, table
+    tools = ask(file, "SELECT tool_name, event_count FROM vle_use_by_tool ORDER BY ALL")
+    assert tools == [("Tutor", 50), ("not stated", None), ("other", 40)]
+    assert b"Jane" not in file.read_bytes()
+    assert b"Essay" not in file.read_bytes()
 
 
 def test_a_course_that_only_an_older_export_holds_still_counts(tmp_path: Path) -> None:

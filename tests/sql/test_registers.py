@@ -105,7 +105,7 @@ def test_a_use_is_judged_by_the_row_in_force_on_its_day(
     assert rows == [("chatgpt", "ChatGPT", status)]
 
 
-def test_of_two_periods_the_one_of_the_day_counts_and_the_latest_describes_the_tool(
+def test_of_two_periods_the_one_of_the_day_counts_and_describes_the_tool_too(
     warehouse: Warehouse,
 ) -> None:
     past = ENTRY | {"status": "prohibited", "effective_to": "2026-10-05", "tool_name": "Old name"}
@@ -114,8 +114,23 @@ def test_of_two_periods_the_one_of_the_day_counts_and_the_latest_describes_the_t
     see(warehouse, "chatgpt.com")
     assert ask(warehouse, "SELECT tool_status FROM fct_external_use") == [("approved",)]
     assert ask(warehouse, "SELECT tool_id, tool_status, effective_from FROM dim_tool") == [
-        ("chatgpt", "restricted", date(2026, 11, 1))
+        ("chatgpt", "approved", date(2026, 10, 6))
     ]
+
+
+@pytest.mark.parametrize(
+    ("past", "future", "status"),
+    [("2026-09-30", "2026-11-01", "prohibited"), ("2026-11-02", "2026-11-01", "approved")],
+)
+def test_a_row_that_is_not_in_force_yet_does_not_describe_a_tool_that_another_one_knows(
+    warehouse: Warehouse, past: str, future: str, status: str
+) -> None:
+    fill(warehouse, "tools",
+         ENTRY | {"status": "restricted", "effective_from": "2026-12-01"},
+         ENTRY | {"status": "approved", "effective_from": future},
+         *([ENTRY | {"status": "prohibited", "effective_to": past}] if past < future else []))  # fmt: skip
+    see(warehouse, "chatgpt.com")
+    assert ask(warehouse, "SELECT tool_status FROM dim_tool") == [(status,)]
 
 
 def test_a_shorter_entry_in_force_comes_before_a_longer_one_that_is_not(warehouse: Warehouse) -> None:

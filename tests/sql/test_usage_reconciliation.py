@@ -118,6 +118,17 @@ def test_a_day_that_was_collected_without_any_use_has_the_number_none(warehouse:
     assert ask(warehouse, COMPARED) == [(1, 0, -1, "outside")]
 
 
+@pytest.mark.parametrize("outcome", ["partial", "capped", "unproven"])
+@pytest.mark.parametrize(("audited", "row"), [(0, (5, None, None)), (2, (5, 2, -3))])
+def test_a_day_that_was_not_read_whole_is_not_judged(
+    warehouse: Warehouse, outcome: str, audited: int, row: tuple[Any, ...]
+) -> None:
+    warehouse.replace("stg_copilot_usage", [report(f"p{number}", 0) for number in range(5)])
+    warehouse.replace("stg_interaction", [use(f"p{number}") for number in range(audited)])
+    collect(warehouse, 0, outcome)
+    assert ask(warehouse, COMPARED) == [(*row, "audit log incomplete")]
+
+
 def test_a_report_without_a_user_of_the_day_agrees_with_a_day_without_use(warehouse: Warehouse) -> None:
     warehouse.replace("stg_copilot_usage", [report("a", -1)])
     collect(warehouse, 0)

@@ -1,5 +1,7 @@
 """What a plain run owes: the last days again, and every hole that was left, however it came about."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import land, make_settings, make_workspace
+from builders import copilot_record, land, make_settings, make_workspace
+from genai_audit import registry
 from genai_audit.calendars import Window
-from genai_audit.collection import _note_asked, _subtract, _windows_to_pull, due_windows, recognise
+from genai_audit.collection import _note_asked, _subtract, due_windows, find_source, pull, recognise
+from genai_audit.errors import ConfigurationError, GenaiAuditError, IntegrityError
+from genai_audit.landing import Landing
+from genai_audit.pulling import pull_windows
+from genai_audit.registry import RawPage, SourceContext
 from genai_audit.runs import Run
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -109,13 +116,83 @@ def test_a_kind_that_is_named_finds_its_source_also_for_an_unknown_file(
     assert recognise(file, kind) == (source_id, kind)
 
 
-def test_what_the_service_no_longer_keeps_is_not_asked_and_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("days_ago", "outcome"), [(100, "complete"), (200, "unproven")])
+def test_nothing_from_days_that_the_service_no_longer_keeps_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_ago: int, outcome: str
+) -> None:
     workspace = make_workspace(tmp_path)
     run = Run(workspace, make_settings(workspace), "test", started_at=NOW)
-    month = Window(NOW - timedelta(days=200), NOW)
-    windows = _windows_to_pull(run, "m365_audit", month)
-    assert windows[0].start == NOW - timedelta(days=180)
-    assert (
-        _windows_to_pull(run, "m365_audit", Window(NOW - timedelta(days=300), NOW - timedelta(days=200)))
-        == []
-    )
+    silent = replace(find_source("m365_audit"), pull=lambda *_: iter([RawPage()]))
+    monkeypatch.setattr(registry, "sources", lambda: {"m365_audit": silent})
+    end = NOW - timedelta(days=days_ago)
+    landing = Landing(workspace, run.settings, run.run_id)
+    pull_windows(run, landing, "m365_audit", [Window(end - timedelta(days=1), end)], None)
+    assert [package.outcome for package in run.landed] == [outcome]
+    assert ("only 180 days are kept" in " ".join(run.gaps)) == (outcome == "unproven")
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, **answers: GenaiAuditError | None) -> list[str]:
+    """Let sources raise an error; None: give one record a window. Gives the sources as they are asked."""
+    asked: list[str] = []
+
+    def give(source_id: str, error: GenaiAuditError | None) -> registry.Source:
+        def ask(window: Window, _: SourceContext) -> Iterator[RawPage]:
+            asked.append(source_id)
+            if error:
+                raise error
+            yield RawPage([copilot_record(window.start)])
+
+        return replace(known[source_id], pull=ask)
+
+    known = dict(registry.sources())
+    changed = known | {name: give(name, error) for name, error in answers.items()}
+    monkeypatch.setattr(registry, "sources", lambda: changed)
+    return asked
+
+
+def outcomes(run: Run) -> list[tuple[str, str]]:
+    return [(one.source, one.outcome) for one in run.landed if one.source.startswith("m365")]
+
+
+def test_a_source_that_people_must_mend_does_not_stop_the_others(
+    two: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answer(monkeypatch, m365_audit=NO_PASSWORD, m365_activity_api=None)
+    pull(two, day(18, 2))
+    assert outcomes(two) == [("m365_audit", "failed"), *2 * [("m365_activity_api", "complete")]]
+    assert asked.count("m365_audit") == 1, "it would fail alike"
+    assert any("failed: The password has expired." in gap for gap in two.gaps)
+    assert any("1 more window(s) not asked" in gap for gap in two.gaps)
+    assert not any("/home" in gap for gap in two.gaps)
+
+
+def test_what_was_not_asked_for_want_of_a_password_is_owed(two: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, m365_audit=NO_PASSWORD)
+    landed(two, day(4, 16))
+    with pytest.raises(ConfigurationError):
+        pull(two, day(2, 2))
+    assert days_due(two) == [2, 3, *range(13, 20)]
+
+
+def test_when_nothing_came_from_any_source_the_first_mistake_is_raised(
+    two: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, m365_audit=NO_PASSWORD, m365_activity_api=ConfigurationError("Another."))
+    with pytest.raises(ConfigurationError) as refused:
+        pull(two, day(18))
+    assert refused.value is NO_PASSWORD
+    assert outcomes(two) == [("m365_audit", "failed"), ("m365_activity_api", "failed")]
+
+
+def test_a_source_that_was_named_raises_and_lands_nothing(two: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, m365_audit=NO_PASSWORD)
+    with pytest.raises(ConfigurationError):
+        pull(two, day(18), ["m365_audit"])
+    assert outcomes(two) == []
+
+
+def test_altered_evidence_stops_the_run_whoever_meets_it(two: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answer(monkeypatch, m365_audit=IntegrityError("Altered."), m365_activity_api=None)
+    with pytest.raises(IntegrityError):
+        pull(two, day(18))
+    assert set(asked) == {"m365_audit"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from builders import make_settings, make_workspace
-from genai_audit.errors import ConfigurationError, UsageError
+from genai_audit.collection import pull, raise_if_nothing_came
+from genai_audit.errors import BadDataError, ConfigurationError, SourceUnavailableError, UsageError
 from genai_audit.landing import Landing, Package, packages, past_retention
 from genai_audit.register_versions import (
     SOURCE,
@@ -23,6 +25,7 @@ from genai_audit.register_versions import (
 from genai_audit.registers import REGISTERS, format_rows
 from genai_audit.registry import sources
 from genai_audit.runs import Run
+from genai_audit.settings import PrivacySettings
 from genai_audit.verification import verify_landing
 from genai_audit.workspace import Workspace
 
@@ -117,6 +120,47 @@ def test_a_row_that_others_name_can_not_be_taken_away(workspace: Workspace) -> N
         ConfigurationError, match=r"use_cases\.csv line 2, column tool_ids: not in tools\.csv"
     ):
         land(workspace)
+
+
+def test_nothing_is_landed_with_a_blanked_cell(workspace: Workspace) -> None:
+    write(workspace, "tools", TOOLS + CHATGPT.replace("OpenAI", "'Essay': ours"))
+    cut = make_settings(workspace).model_copy(update={"privacy": PrivacySettings(content_keys=("Essay",))})
+    run = Run(workspace, cut, "run")
+    with pytest.raises(BadDataError, match=r"1 cell\(s\) read like the text of a prompt"):
+        land_changed(Landing(workspace, cut, run.run_id), run.context(SOURCE), run.say)
+    assert packages(workspace) == []
+
+
+def test_a_pull_lands_what_its_sources_read_before_it_asks(workspace: Workspace) -> None:
+    write(workspace, "tools", TOOLS + CHATGPT.replace("chatgpt.com", "https://chatgpt.com"))
+    run = Run(workspace, make_settings(workspace), "run")
+    with pytest.raises(ConfigurationError, match=r"tools\.csv line 2, column match_value"):
+        pull(run, source_ids=["no_such_source"])
+    write(workspace, "tools", TOOLS + CHATGPT)
+    with pytest.raises(UsageError, match="no source"):
+        pull(run, source_ids=["no_such_source"])
+    assert in_force(workspace) == ["ChatGPT"]
+    assert (len(run.landed), run.gaps) == (1, [])
+
+
+def test_a_pull_tells_that_a_file_that_sources_read_is_gone(workspace: Workspace) -> None:
+    write(workspace, "tools", TOOLS + CHATGPT)
+    land(workspace)
+    (workspace.registers / "tools.csv").unlink()
+    run = Run(workspace, make_settings(workspace), "run")
+    with pytest.raises(UsageError):
+        pull(run, source_ids=["no_such_source"])
+    assert run.gaps == ["registers/tools.csv is missing; sources that need it read nothing"]
+
+
+def test_a_register_that_was_landed_does_not_hide_that_nothing_was_read(workspace: Workspace) -> None:
+    write(workspace, "tools", TOOLS + CHATGPT)
+    run = Run(workspace, make_settings(workspace), "pull")
+    run.landed += land(workspace)
+    raise_if_nothing_came(run)
+    run.landed.append(replace(run.landed[0], source="m365_audit", outcome="failed", reason="x"))
+    with pytest.raises(SourceUnavailableError):
+        raise_if_nothing_came(run)
 
 
 def test_retention_never_lists_the_version_in_force(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genai_audit import registers
+from genai_audit.demo import campus
 from genai_audit.errors import ConfigurationError
 from genai_audit.registers import (
     REGISTERS,
@@ -21,6 +22,7 @@ from genai_audit.registers import (
     shipped_text,
     starter,
 )
+from genai_audit.registers._matching import find_fault
 
 TOOLS = "tool_id,tool_name,vendor,status,hosting,match_kind,match_value\n"
 LABELS = "label_id,label_name,label_rank,valid_from,valid_to\n"
@@ -121,6 +123,52 @@ def test_what_is_wrong_is_named_where_it_stands(tmp_path: Path, name: str, conte
     with pytest.raises(ConfigurationError) as refused:
         read(tmp_path, name, content)
     assert said in refused.value.what
+
+
+APP_ID = "7d1c0a4e-93f2-4b57-8e06-5ab2c9d3f184"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said"),
+    [
+        ("domain", "https://Chat.OpenAI.com/", "write chat.openai.com"),
+        ("domain", "*.openai.com", "write openai.com"),
+        ("domain", "openai.com:443", "write openai.com"),
+        ("domain", "https://bing.com/chat?q=1", "write bing.com/chat"),
+        ("domain", "localhost", "such as chat.example.com or example.com/chat."),
+        ("domain", "chat openai.com", "such as chat.example.com or example.com/chat."),
+        ("domain", "10.0.0.1", "such as chat.example.com or example.com/chat."),
+        ("domain", "*", "such as chat.example.com or example.com/chat."),
+        ("app_id", "{" + APP_ID.upper() + "}", f"write {APP_ID}"),
+        ("app_id", APP_ID.replace("-", ""), f"write {APP_ID}"),
+        ("app_id", "ChatGPT", "not an application id (a GUID)."),
+        ("domain", "Bing.com/Chat", ""),
+        ("app_id", APP_ID.upper(), ""),
+        ("app_identity", "Copilot.Studio", ""),
+    ],
+)
+def test_a_tool_is_recognised_by_what_a_source_can_use(kind: str, value: str, said: str) -> None:
+    line = f"chatgpt,ChatGPT,OpenAI,unknown,unknown,{kind},{value}\n"
+    _, mistakes = check_bytes("tools", (TOOLS + line).encode(), "tools.csv")
+    assert len(mistakes) == bool(said)
+    assert all(one.startswith("tools.csv line 2, column match_value: ") for one in mistakes)
+    assert all(one.endswith(said) for one in mistakes)
+
+
+def test_the_tools_of_the_demo_are_recognised_by_what_a_source_can_use() -> None:
+    aliases = [alias for tool in campus.TOOLS for alias in tool[-1]]
+    assert [alias for alias in aliases if find_fault(*alias)] == []
+
+
+@pytest.mark.parametrize("cell", ['"prompt": tell me', "'Response' : x", '{"messageText": "x"}'])
+def test_a_cell_that_landing_would_blank_is_a_mistake(cell: str) -> None:
+    row = dict.fromkeys(REGISTERS["tools"].names, "") | {
+        "tool_id": "t", "tool_name": "T", "vendor": cell, "status": "unknown", "match_kind": "name",
+        "match_value": 'The "prompt" helper: ours',
+    }  # fmt: skip
+    _, (mistake,) = check_bytes("tools", format_rows("tools", [row]), "tools.csv")
+    assert mistake.startswith("tools.csv line 2, column vendor: reads like the text of a prompt")
+    assert "tell me" not in mistake
 
 
 def test_truth_as_excel_writes_it_gets_the_right_word(tmp_path: Path) -> None:
@@ -224,6 +272,9 @@ def good_rows(draw: st.DrawFn, name: str) -> list[Row]:
         first = next((c for c in register.columns if c.name in register.key and not c.words), None)
         assert first is not None
         row[first.name] = f"2026-01-0{number + 1}" if first.kind == "date" else f"k{number}"
+        if first.name == "match_value":
+            values = {"domain": f"k{number}.example", "app_id": f"{APP_ID[:-1]}{number}"}
+            row["match_value"] = values.get(row["match_kind"], f"k{number}")
         rows.append({column: cell.strip() for column, cell in row.items()})
     return rows
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from builders import make_settings, make_workspace
 from genai_audit.configuration import load_settings
+from genai_audit.doctor import describe_settings, examine
 from genai_audit.errors import ConfigurationError
 from genai_audit.settings import Settings
 
@@ -61,3 +63,37 @@ def test_the_digest_changes_with_a_value_and_only_then(tmp_path: Path) -> None:
     plain = load(tmp_path, "")
     assert load(tmp_path, "[limits]\nparse_threads = 2\n").digest() == plain.digest()
     assert load(tmp_path, "[limits]\nparse_threads = 3\n").digest() != plain.digest()
+
+
+def test_a_list_in_the_environment_that_is_not_json_is_a_mistake_with_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_AUDIT_SOURCES__ENABLED", "m365_audit")
+    monkeypatch.setenv("GENAI_AUDIT_SOURCES__EXPECTED", "[]")
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path, "")
+    assert refused.value.where == "GENAI_AUDIT_SOURCES__ENABLED"
+    assert '["m365_audit"]' in refused.value.next_step
+    assert "m365_audit" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:hunter2@lrs.example/xAPI", "https://:hun/ter2@lrs.example", "https://x?key=hunter2"]
+)
+def test_a_password_in_an_address_is_found_and_never_shown(tmp_path: Path, url: str) -> None:
+    workspace = make_workspace(tmp_path)
+    make_settings(workspace, f"[vle_xapi]\nurl = {url!r}\n")
+    shown = [line for line in describe_settings(workspace) if line.startswith("vle_xapi.url")]
+    assert "https://" in shown[0]
+    assert "ter2" not in shown[0]
+    findings = [one for one in examine(workspace, offline=True) if one.subject == "vle_xapi"]
+    assert [one.state for one in findings] == ["fix"]
+    assert "without a name, password or query" in findings[0].text
+    assert "ter2" not in findings[0].text
+
+
+def test_an_address_without_a_secret_is_shown_whole(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    make_settings(workspace, "[vle_xapi]\nurl = 'https://lrs.example/xAPI'\n")
+    assert any("'https://lrs.example/xAPI'" in line for line in describe_settings(workspace))
+    assert not [one for one in examine(workspace, offline=True) if one.subject == "vle_xapi"]

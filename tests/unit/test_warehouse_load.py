@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from builders import make_settings, make_workspace
+from genai_audit.loading import parse_and_load
+from genai_audit.runs import Run
 from genai_audit.warehouse import Warehouse
 
 BASE = "stg_vle_use"
@@ -78,6 +81,26 @@ def test_a_known_id_with_another_body_stays_as_it_was_and_is_told(
     load(warehouse, tmp_path, "p2", {"record_id": "a", "feature": "y"}, {"record_id": "b", "school": None})
     assert ask(warehouse, f"SELECT feature FROM {BASE} WHERE record_id = 'a'") == [("x",)]
     assert ask(warehouse, "FROM stg_conflict") == [("a", "vle_csv", "p2", date(2026, 10, 6))]
+
+
+def test_the_time_of_a_repeated_record_is_no_change(warehouse: Warehouse, tmp_path: Path) -> None:
+    load(warehouse, tmp_path, "p1", {"record_id": "a"})
+    later = {"occurred_at": datetime(2026, 10, 7, 9, tzinfo=UTC), "occurred_day": date(2026, 10, 7)}
+    load(warehouse, tmp_path, "p2", {"record_id": "a", **later})
+    assert ask(warehouse, "FROM stg_conflict") == []
+    load(warehouse, tmp_path, "p3", {"record_id": "a", "feature": "y", **later})
+    assert ask(warehouse, "SELECT package_id FROM stg_conflict") == [("p3",)]
+
+
+def test_a_run_with_nothing_new_tells_no_change(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    with Warehouse(workspace.warehouse) as opened:
+        load(opened, tmp_path, "p1", {"record_id": "a"})
+        load(opened, tmp_path, "p2", {"record_id": "a", "feature": "y"})
+        assert len(ask(opened, "FROM stg_conflict")) == 1
+    parse_and_load(Run(workspace, make_settings(workspace), "run"))
+    with Warehouse(workspace.warehouse) as opened:
+        assert ask(opened, "FROM stg_conflict") == []
 
 
 def test_a_load_that_fails_leaves_nothing(warehouse: Warehouse, tmp_path: Path) -> None:

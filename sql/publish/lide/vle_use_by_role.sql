@@ -1,7 +1,7 @@
 -- One row per role and kind of record, and one total per kind; small groups suppressed, other numbers rounded.
-WITH newest AS (  -- stock tables are a state on a day, exported again and again: only its newest one counts
+WITH newest AS (  -- an aggregate is a state on a day, exported again and again: only its newest one counts
     SELECT * FROM fct_vle_use
-    QUALIFY record_kind NOT IN ('aggregate', 'quota_counter') OR occurred_day = max(occurred_day) OVER (
+    QUALIFY record_kind IS DISTINCT FROM 'aggregate' OR occurred_day = max(occurred_day) OVER (
         PARTITION BY source, record_kind, person_key, coalesce(course_key, school), term_name, feature, tool_name)
 ), part AS (  -- what one contributor made: a person, or where none is known, a course
     SELECT coalesce(actor_role, 'not stated') AS actor_role, record_kind, person_key,

@@ -1,10 +1,15 @@
 -- One row per school, kind of record and feature, and one total per kind; small groups suppressed, other numbers rounded.
-WITH newest AS (  -- stock tables are a state on a day, exported again and again: only its newest one counts
+WITH newest AS (  -- an aggregate is a state on a day, exported again and again: only its newest one counts
     SELECT * FROM fct_vle_use
-    QUALIFY record_kind NOT IN ('aggregate', 'quota_counter') OR occurred_day = max(occurred_day) OVER (
+    QUALIFY record_kind IS DISTINCT FROM 'aggregate' OR occurred_day = max(occurred_day) OVER (
         PARTITION BY source, record_kind, person_key, coalesce(course_key, school), term_name, feature, tool_name)
+), common AS (  -- rare texts stand as 'other': what few contributors brought in may be free text about them
+    SELECT feature FROM newest WHERE quantity > 0 GROUP BY ALL
+    HAVING greatest(count(DISTINCT person_key), count(DISTINCT course_key) FILTER (person_key IS NULL))
+        >= getvariable('suppress_below')
 ), part AS (  -- what one contributor made: a person, or where none is known, a course
-    SELECT coalesce(school, 'not stated') AS school, record_kind, feature, person_key,
+    SELECT coalesce(school, 'not stated') AS school, record_kind,
+        CASE WHEN feature IS NULL OR feature IN (FROM common) THEN feature ELSE 'other' END AS feature, person_key,
         CASE WHEN person_key IS NULL THEN course_key END AS course_key, sum(quantity)::BIGINT AS events
     FROM newest GROUP BY ALL
 )

@@ -128,7 +128,7 @@ def _tenant(university: University, workspace: Workspace) -> Iterator[str]:
         assert server.stdin is not None
         assert server.stdout is not None
         # The university is made by another process for some seconds: time to load what is needed later.
-        threading.Thread(target=quality.load_library, daemon=True).start()
+        threading.Thread(target=_load_libraries, daemon=True).start()
         try:
             line = server.stdout.readline()
             if not line:
@@ -137,6 +137,14 @@ def _tenant(university: University, workspace: Workspace) -> Iterator[str]:
         finally:
             server.stdin.close()
             server.terminate()
+
+
+def _load_libraries() -> None:
+    import altair  # noqa: F401
+
+    from genai_audit.sources import _audit_window  # noqa: F401
+
+    quality.load_library()
 
 
 def _write_exports(university: University, workspace: Workspace) -> list[Path]:

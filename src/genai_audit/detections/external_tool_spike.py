@@ -31,8 +31,10 @@ def detect(frames: Mapping[str, pl.DataFrame], params: Mapping[str, Any]) -> pl.
     uses = finding.require_rows(frames, TABLE, "no external AI tool in any record: no feed or no use")
     calendar = finding.require_rows(frames, "dim_calendar_day", "the university calendar is empty")
     subject = pl.coalesce("tool_id", "tool_name", pl.lit("not stated")).str.replace_all("@", " at ")
-    # A feed's own sums and standing permissions are no events, and nothing is added to them.
-    uses = uses.filter(pl.col("record_kind") == "event").with_columns(subject.alias("subject"))
+    # A feed's own sums, standing permissions, and attempts that were refused are no use: never added to it.
+    uses = uses.filter((pl.col("record_kind") == "event") & pl.col("is_use")).with_columns(
+        subject.alias("subject")
+    )
     rule = Rule(chosen["floor"], chosen["ratio"], chosen["k"], chosen["weeks"])
     noun, counting = COUNTED[chosen["counted"]]
     counts = uses.group_by("subject", pl.col("occurred_day").alias("day")).agg(counting.alias("value"))

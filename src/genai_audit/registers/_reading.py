@@ -15,14 +15,20 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import orjson
+
+from genai_audit.decoding import Decoder
 from genai_audit.registers._columns import Column, Register
+from genai_audit.registers._matching import find_fault
 from genai_audit.registers._schema import REGISTERS
+from genai_audit.settings import PrivacySettings
 
 Row = dict[str, str]
 MAX_BYTES = 50_000_000  # facts/controls.md §7
 MAX_CELL = 4_000
 FORMULA = ("=", "＝")
 GUARDED = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # what a spreadsheet would compute
+CONTENT = Decoder(PrivacySettings().content_keys)  # what landing would blank, or take apart
 MEANT = {"true": "yes", "false": "no", "y": "yes", "n": "no", "1": "yes", "0": "no"}
 
 
@@ -162,6 +168,9 @@ def _take(
     for column in register.columns:
         for fault in _check_cell(column, row.get(column.name, "")):
             yield f"{where}, column {column.name}: {fault}"
+    value = row.get("match_value", "")
+    if value and (fault := find_fault(row.get("match_kind", ""), value)):
+        yield f"{where}, column match_value: {fault}"
     if register.any_of and not any(row[column] for column in register.any_of):
         yield f"{where}: one of {', '.join(register.any_of)} must be filled."
     for first, last in [register.period] if register.period else []:
@@ -179,9 +188,18 @@ def _check_cell(column: Column, cell: str) -> Iterator[str]:
         yield "holds an invisible character: type the value anew."
     elif len(cell) > MAX_CELL:
         yield f"longer than {MAX_CELL:,} characters."
+    elif _reads_like_content(cell):
+        yield "reads like the text of a prompt: write it without quotation marks and colon."
     else:
         for value in split_cell(column, cell):
             yield from _check_value(column, value)
+
+
+def _reads_like_content(cell: str) -> bool:
+    """Would landing cut something out of this cell, as it does with the text of prompts?"""
+    if not any(mark in cell for mark in "\"'\\"):
+        return False
+    return CONTENT.decode(orjson.dumps({"": cell})).cut > 0
 
 
 def _check_value(column: Column, value: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from genai_audit.sources._activity_options import M365ActivityApiOptions
 from genai_audit.sources._graph_token import ServiceTokens
 from genai_audit.sources._patience import TransientError
 from genai_audit.sources._raw_pages import NotAPageError, ServicePage, read_array
-from genai_audit.sources._web import RefusedError, Web
+from genai_audit.sources._web import RefusedError, Web, check_https
 
 NAME = "the Office 365 Management Activity API"
 _NAME_FIRST = NAME[0].upper() + NAME[1:]
@@ -51,6 +51,7 @@ def open_feed(context: SourceContext) -> Iterator[Feed]:
     """The feed of the tenant, signed in when it is first asked."""
     options, tenant = context.options, context.settings.tenant
     assert isinstance(options, M365ActivityApiOptions)
+    check_https(NAME, options.api_url)
     host = urlsplit(options.api_url).hostname
     tokens = ServiceTokens(context.settings, f"https://{host}/.default", options.request_timeout_seconds)
     root = f"{options.api_url.rstrip('/')}/api/v1.0/{tenant.tenant_id}/activity/feed/"

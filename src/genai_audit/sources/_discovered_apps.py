@@ -85,7 +85,8 @@ def bind_columns(header: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 def read_table(path: Path, categories: Iterable[str]) -> Iterator[RawPage]:
     """Records in pages. The file is read once before, and refused whole (BadDataError) when it lacks a
-    column, has rows of different widths, or more than one row in a hundred that can't be read."""
+    column or a day in its name, has rows of different widths, or more than one row in a hundred that can't
+    be read."""
     with path.open("rb") as file:
         layout = sniff_layout(file.read(HEAD_BYTES))
     bound = bind_columns(layout.header) if layout else {}
@@ -99,17 +100,24 @@ def read_table(path: Path, categories: Iterable[str]) -> Iterator[RawPage]:
         return simplify(category) in wanted
 
     day = find_day(path)
-    facts = _check(path, layout, bound, is_wanted) | ({} if day else {"occurred_at_from": "day of import"})
+    facts = _check(path, layout, bound, is_wanted) | {"occurred_at_from": "date in the file name"}
     return _read_pages(path, layout, bound, is_wanted, day, facts)
 
 
-def find_day(path: Path) -> str | None:
-    """The day that the file's name holds, or None."""
+def find_day(path: Path) -> str:
+    """The day that the file's name holds, never that of its import: the same file would count again tomorrow.
+
+    BadDataError when there is none, or no such day.
+    """
     named = re.search(r"(?<!\d)(20\d\d-\d\d-\d\d)(?!\d)", path.name)
     try:
-        return date.fromisoformat(named[1]).isoformat() if named else None
+        return date.fromisoformat(named[1] if named else "").isoformat()
     except ValueError:
-        return None
+        raise BadDataError(
+            "This table holds no date, and the file's name gives no day.",
+            where=path.name,
+            next_step="Put the day of the export into the file name, like discovered_apps_2026-11-24.csv.",
+        ) from None
 
 
 def _check(
@@ -146,7 +154,7 @@ def _read_pages(
     layout: Layout,
     bound: dict[str, tuple[int, int]],
     is_wanted: Callable[[str], bool],
-    day: str | None,
+    day: str,
     facts: dict[str, Any],
 ) -> Iterator[RawPage]:
     page: list[bytes] = []

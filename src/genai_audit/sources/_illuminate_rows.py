@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from genai_audit.sources._vle_database import make_event_id, make_record, to_role, write_time
-from genai_audit.sources._vle_features import SHOWN, UNCLASSIFIED, Features, looks_like_ai, name_unlisted
+from genai_audit.sources._vle_features import (
+    UNCLASSIFIED,
+    Features,
+    looks_like_ai,
+    name_unlisted,
+    shorten_id,
+)
 
 Row = dict[str, Any]
 
@@ -111,4 +117,4 @@ def name_feature(object_id: str, is_creating: bool, features: Features) -> tuple
         return listed.feature, listed.tool or LEARN
     if looks_like_ai(object_id):
         return name_unlisted(object_id), LEARN
-    return (UNCLASSIFIED + object_id[:SHOWN], LEARN) if listed or is_conversation else None
+    return (UNCLASSIFIED + shorten_id(object_id), LEARN) if listed or is_conversation else None

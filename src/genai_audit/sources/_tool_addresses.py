@@ -1,7 +1,8 @@
 """Which hosts and paths of the web are AI tools, by the domains of the tool register.
 
 The rule is that of sql/marts/fct_external_use.sql: an entry fits its host and every host below it; an entry
-with a path fits what begins with that path; the longest entry that fits counts. A test holds both together.
+with a path fits that path and what lies below it; the longest entry that fits counts. A test holds both
+together.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class ToolAddresses:
                 self._known[host] = entries
         for entry in entries:
             wanted = entry.partition("/")[2]
-            if path.startswith(wanted):
+            if not wanted or path == wanted or (path.startswith(wanted) and path[len(wanted)] in "/?#"):
                 return f"{host}/{wanted}" if wanted else host
         return None
 

@@ -19,7 +19,8 @@ from genai_audit.errors import ConfigurationError
 from genai_audit.registers import check_bytes, refuse
 
 UNCLASSIFIED = "unclassified: "
-SHOWN = 80  # characters of an unlisted id
+SHOWN = 60  # characters of an unlisted id
+_PLAIN = re.compile(r"[A-Za-z0-9._-]*")  # an id; what follows may be somebody's words
 _AI_SEGMENT = re.compile(r"(?:^|[/#:])(ai\.[^/?#]*)", re.IGNORECASE)
 
 
@@ -72,8 +73,14 @@ def name_unlisted(object_id: str) -> str:
     """What an unlisted id is reported as: short, without the parts that may name a course or a person."""
     segment = _AI_SEGMENT.search(object_id)
     if segment:
-        return UNCLASSIFIED + segment[1][:SHOWN]
-    return UNCLASSIFIED + f"{find_host(object_id)}/ai/"[-SHOWN:]
+        return UNCLASSIFIED + shorten_id(segment[1])
+    host = _keep_plain(find_host(object_id))
+    return UNCLASSIFIED + f"{host}/ai/"[-SHOWN:]
+
+
+def shorten_id(object_id: str) -> str:
+    """An id up to the first character that ids don't have, such as a space: never a sentence."""
+    return _keep_plain(object_id)[:SHOWN]
 
 
 def find_host(address: str) -> str:
@@ -82,6 +89,11 @@ def find_host(address: str) -> str:
         return (urlsplit(address if "//" in address else f"//{address}").hostname or "").rstrip(".")
     except ValueError:
         return ""
+
+
+def _keep_plain(text: str) -> str:
+    plain = _PLAIN.match(text)
+    return plain[0] if plain else ""
 
 
 def _fits(line: Feature, value: str) -> bool:

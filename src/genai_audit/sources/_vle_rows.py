@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from genai_audit.calendars import format_instant
-from genai_audit.sources._vle_features import Feature, Features, shipped_features
+from genai_audit.sources._vle_features import UNCLASSIFIED, Feature, Features, shipped_features, shorten_id
 from genai_audit.sources._vle_map import KINDS, FieldName, VleMap
 
 NULLS = frozenset({"\\N", "NULL", "null"})  # as PostgreSQL, Snowflake and Moodle export them
@@ -119,7 +119,7 @@ class RowMapper:
         if known is None:
             patterns = self._rules.values.get(field, {})
             hit = next((word for pattern, word in patterns.items() if fnmatchcase(value, pattern)), None)
-            known = hit if hit is not None else self._rules.unlisted.get(field, "") + value
+            known = hit if hit is not None else _name_rest(self._rules.unlisted.get(field, ""), value)
             if len(self._known) < KNOWN_VALUES:
                 self._known[field, value] = known
         return known
@@ -147,6 +147,11 @@ class RowMapper:
 
     def _read_time(self, text: str) -> str:
         return read_time(text, self._rules.time.formats, self._zone, self._file_day)
+
+
+def _name_rest(prefix: str, value: str) -> str:
+    """A value that no pattern of the map lists; of an unlisted object id, only what looks like one."""
+    return prefix + (shorten_id(value) if prefix == UNCLASSIFIED else value)
 
 
 def read_time(text: str, formats: Sequence[str], zone: ZoneInfo, file_day: date) -> str:

@@ -101,6 +101,15 @@ def open_table(path: Path, rule: UnpackRule | None) -> Table:
     return Table(path, columns, (*columns, *members), layout, packed, rule.members)
 
 
+def describe_columns(table: Table, wanted: set[int]) -> dict[str, Any]:
+    """Facts for the manifest: the headers that a map bound, and how many others there are. A header that
+    nobody mapped may name a person."""
+    own = set(range(len(table.columns)))
+    read = wanted & own | ({table.packed} if table.packed is not None else set())
+    names = [table.header[place] for place in sorted(wanted)]
+    return {"columns": ", ".join(names), "other_columns": len(own - read)}
+
+
 def _write_text(value: Any) -> str:
     if value is None:
         return ""

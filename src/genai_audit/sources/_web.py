@@ -17,6 +17,7 @@ from genai_audit.sources._trust import make_trust
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TRANSIENT = (408, 425, 429)
+STANDARD_PORTS = {"https": 443, "http": 80}
 
 
 class DistrustedError(SourceUnavailableError):
@@ -97,10 +98,13 @@ class Web:
         return self.patience.persist_blocking(attempt)
 
     def resolve(self, link: str) -> str:
-        """Absolute address of a link, or DistrustedError if it leads to another host."""
-        target = urljoin(self.url, link)
-        ours, theirs = urlsplit(self.url), urlsplit(target)
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        """Absolute address of a link, or DistrustedError if it leads to another host or is no address."""
+        try:
+            target = urljoin(self.url, link)
+            is_ours = "@" not in urlsplit(target).netloc and _read_origin(self.url) == _read_origin(target)
+        except (ValueError, httpx.InvalidURL):
+            raise self.distrust("a link is no address") from None
+        if not is_ours:
             raise self.distrust("a link leads to another host")
         return target
 
@@ -150,18 +154,33 @@ class Web:
                     next_step="If it has a certificate of your own, put its authority into ca_bundle.",
                 ) from None
             raise TransientError(f"the connection failed ({type(error).__name__})") from None
+        except httpx.InvalidURL:
+            raise self.distrust("a link is no address") from None
         if self._look:
             self._look(response.headers)
         return response
 
 
 def check_https(name: str, url: str) -> None:
-    """HTTPS, or this machine. Raises ConfigurationError."""
-    parts = urlsplit(url)
-    is_private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not is_private or not parts.hostname or parts.username:
+    """HTTPS, or this machine, and nothing secret in it. Raises ConfigurationError, which doesn't quote it."""
+    try:
+        scheme, host, _ = _read_origin(url)
+        parts = urlsplit(url)
+        is_private = scheme == "https" or (scheme == "http" and host in LOOPBACK)
+        is_fit = is_private and host and "@" not in parts.netloc and not parts.query
+    except (ValueError, httpx.InvalidURL):
+        is_fit = False
+    if not is_fit:
         raise ConfigurationError(
-            f"The address of {name} must be https://HOST…, without a name or password in it.",
+            f"The address of {name} must be https://HOST…, without a name, password or query in it.",
             where="genai-audit.toml",
             next_step="Correct the url; credentials stand in a file of their own.",
         )
+
+
+def _read_origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host in small letters and port. Raises ValueError or httpx.InvalidURL."""
+    httpx.URL(url)  # stricter than urlsplit, and what will read it when it is asked
+    parts = urlsplit(url)
+    port = STANDARD_PORTS.get(parts.scheme) if parts.port is None else parts.port
+    return parts.scheme, parts.hostname or "", port

@@ -17,7 +17,7 @@ from genai_audit.sources._tables import SHOWN_LINES, Damage
 from genai_audit.sources._tool_addresses import ToolAddresses
 from genai_audit.sources._vle_map import simplify
 from genai_audit.sources._vle_rows import UnreadableRowError
-from genai_audit.sources._vle_table import Table
+from genai_audit.sources._vle_table import Table, describe_columns
 from genai_audit.sources._web_map import WebField, WebMap
 from genai_audit.sources._web_rows import WebRowMapper
 
@@ -99,7 +99,7 @@ def read_pages(
     yield RawPage(page, facts)
 
 
-def describe(table: Table, check: Check, tools: ToolAddresses) -> dict[str, Any]:
+def describe(table: Table, check: Check, tools: ToolAddresses, wanted: set[int]) -> dict[str, Any]:
     """Facts for the manifest; every page carries them, because a long file becomes several packages."""
     damage = check.damage
     facts: dict[str, Any] = {
@@ -110,8 +110,7 @@ def describe(table: Table, check: Check, tools: ToolAddresses) -> dict[str, Any]
         "unreadable_rows": len(damage.unreadable),
         "unreadable_lines": ", ".join(str(line) for line in damage.unreadable[:SHOWN_LINES]),
         "blank_lines": damage.blank_lines,
-        "columns": ", ".join(table.columns),
-    }
+    } | describe_columns(table, wanted)
     if not damage.rows:
         seen = f"none of the file's {check.not_genai:,} lines is about a tool of the register"
         facts |= {"outcome": "unproven", "reason": seen if check.not_genai else "the file holds no line"}

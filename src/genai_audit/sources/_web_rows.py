@@ -12,7 +12,7 @@ from genai_audit.sources._vle_rows import NULLS, UnreadableRowError, read_time, 
 from genai_audit.sources._web_map import ADDRESS, WebField, WebMap
 
 NUMBERS: tuple[WebField, ...] = ("bytes", "count", "users")
-IDENTITY = ("occurred_at", "user", "match_value", "action", *NUMBERS)  # what tells two lines apart
+IDENTITY = ("occurred_at", "user", "action", *NUMBERS)  # with the address, what tells two lines apart
 
 
 class WebRowMapper:
@@ -29,11 +29,8 @@ class WebRowMapper:
 
     def find_tool(self, cells: list[str]) -> str | None:
         """Host (and path of the register's entry) of a line about a tool of the register; else None."""
-        for place in self._address:
-            host, path = split_address(cells[place])
-            if host:
-                return self._tools.match(host, path)
-        return None
+        host, path = self._read_address(cells)
+        return self._tools.match(host, path) if host else None
 
     def build(self, cells: list[str], match_value: str) -> dict[str, str]:
         """The canonical record (all values text, empty ones left out).
@@ -55,7 +52,8 @@ class WebRowMapper:
             elif field in self._rules.required:
                 raise UnreadableRowError(f"no_{field}")
         event = self._pick(cells, "event")
-        parts = [event] if event else [built.get(field, "") for field in IDENTITY]
+        # The address as it stands in the line, not the entry that it fits: the register may grow.
+        parts = [event] if event else [*self._read_address(cells), *(built.get(one, "") for one in IDENTITY)]
         return {"record_id": self._number_repeat(self._hash(*parts), event), **built, "map": self._name}
 
     def set_aside(self, match_value: str, problem: str) -> dict[str, str]:
@@ -65,6 +63,11 @@ class WebRowMapper:
     def start_again(self) -> None:
         """The file is read once more from its first line."""
         self._times_seen.clear()
+
+    def _read_address(self, cells: list[str]) -> tuple[str, str]:
+        """Host and whole path: for looking up and for a hash, never kept as they are."""
+        addresses = (split_address(cells[place]) for place in self._address)
+        return next((one for one in addresses if one[0]), ("", ""))
 
     def _pick(self, cells: list[str], field: WebField) -> str:
         text = cells[self._bound[field]].strip() if field in self._bound else ""

@@ -2,7 +2,7 @@
 
 Contains, once a day: for each stream of traffic logs and each application of a generative-AI category, how
 many people and transactions were seen in the last 7, 30 or 90 days, and how much was uploaded. The same from
-the portal's export of discovered apps (CSV), by `genai-audit import`; the file's name should hold its day.
+the portal's export of discovered apps (CSV), by `genai-audit import`; the file's name must hold its day.
 
 Does not contain: who (not asked for); devices outside the university's networks and managed devices; anything
 where no traffic log is fed in. Periods overlap: rows of two days, or of two streams, must never be added
@@ -84,7 +84,7 @@ def recognise(path: Path, head: bytes) -> str | None:
 
 
 def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
-    """Rows of AI categories. BadDataError when the file is damaged or lacks a column."""
+    """Rows of AI categories. BadDataError when the file is damaged or lacks a column or a day in its name."""
     assert isinstance(context.options, M365CloudDiscoveryOptions)
     return tables.read_table(path, context.options.categories)
 

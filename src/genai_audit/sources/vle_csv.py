@@ -25,7 +25,7 @@ from genai_audit.sources._tables import SHOWN_LINES, Damage
 from genai_audit.sources._vle_features import read_features
 from genai_audit.sources._vle_map import VleMap
 from genai_audit.sources._vle_rows import RowMapper, UnreadableRowError
-from genai_audit.sources._vle_table import Table, name_members, open_table, read_columns
+from genai_audit.sources._vle_table import Table, describe_columns, name_members, open_table, read_columns
 
 PAGE_RECORDS = 2_000
 ADVICE = "Correct these lines in the system they come from, export the table again, and import it unopened."
@@ -75,7 +75,7 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     if len(check.record_kinds) > 1:
         what = f"The file mixes record kinds that must not be added together: {sorted(check.record_kinds)}."
         raise BadDataError(what, where=path.name, next_step="Export one file for each record kind.")
-    facts = _describe(table, check)
+    facts = _describe(table, check) | describe_columns(table, wanted)
     if "file_date" in rules.time.formats:
         facts["occurred_at_from"] = "date in the file name"
     return _read_pages(table, mapper, wanted, facts)
@@ -159,7 +159,6 @@ def _describe(table: Table, check: Check) -> dict[str, Any]:
         "unreadable_rows": len(damage.unreadable),
         "unreadable_lines": ", ".join(str(line) for line in damage.unreadable[:SHOWN_LINES]),
         "blank_lines": damage.blank_lines,
-        "columns": ", ".join(table.columns),
     }
     if not damage.rows:
         seen = f"none of the file's {check.not_genai:,} rows is GenAI activity"

@@ -10,8 +10,9 @@ was generated and rejected; AI Conversation messages; third-party tools. Illumin
 other ids: pull one of the two, or filter by source, for they are never recognised as the same.
 
 A snapshot: all flagged rows that were made or changed within `history_days`, each loaded once; a code that
-changes later is a new record. Codes (kept in `outcome`): O was made by AI and accepted by a person, Y was
-not yet accepted. Permission: one of the accounts that come with DDA; only addresses that the vendor was told
+changes later is a new record, and of an item the mart keeps the newest. Codes (kept in `outcome`): O was made
+by AI and accepted by a person, Y was not yet accepted (it counts too). Permission: one of the
+accounts that come with DDA; only addresses that the vendor was told
 are let in. Lag: minutes. Traps: the quota counter is set back every day and has no date, so pull at the same
 hour, before that job; a day that is missed is lost. Linked files have no time of their own and bear that of
 the first snapshot that saw them; blogs bear the time of their last change. Times have no zone (`time_zone`).

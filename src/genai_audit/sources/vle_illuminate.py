@@ -9,7 +9,8 @@ never added together.
 Does not contain: prompts, answers, titles, names, addresses, devices (none is selected); generations that
 were rejected (they leave no flag); what third-party tools inside the VLE do.
 
-Windows go by the time a row arrived; items by the time they changed. Permission: the service user that comes
+Windows go by the time a row arrived; items by the time they changed. An item whose code changes is landed
+again, and the mart keeps its newest record. Permission: the service user that comes
 with Illuminate's developer access, whose password expires. Lag: telemetry half an hour, items and people
 overnight, so people and courses that are not known yet are kept and counted (unmatched_people,
 unmatched_courses). Traps: event ids repeat; the meaning of the code P is not published; a table outside the

@@ -52,7 +52,7 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     wanted = set(bound.values())
     check = check_rows(table, mapper, wanted)
     check.damage.judge(path, "A time, a number or a required value", ADVICE)
-    return read_pages(table, mapper, wanted, describe(table, check, tools))
+    return read_pages(table, mapper, wanted, describe(table, check, tools, wanted))
 
 
 SOURCE = Source(
