@@ -131,6 +131,23 @@ def test_nothing_from_days_that_the_service_no_longer_keeps_proves_nothing(
     assert ("only 180 days are kept" in " ".join(run.gaps)) == (outcome == "unproven")
 
 
+NO_PASSWORD = ConfigurationError(
+    "The password has expired.", where="/home/audit/password", next_step="Put the new one into the file."
+)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Run:
+    """A run of two sources, one window at a time."""
+    workspace = make_workspace(tmp_path)
+    settings = make_settings(
+        workspace,
+        '[tenant]\ntenant_id = "t"\nclient_id = "c"\n'
+        '[sources]\nenabled = ["m365_audit", "m365_activity_api"]\n[m365_audit]\nparallel_windows = 1\n',
+    )
+    return Run(workspace, settings, "run", started_at=NOW)
+
+
 def answer(monkeypatch: pytest.MonkeyPatch, **answers: GenaiAuditError | None) -> list[str]:
     """Let sources raise an error; None: give one record a window. Gives the sources as they are asked."""
     asked: list[str] = []
