@@ -77,9 +77,9 @@ def during_check(workspace: Workspace) -> Callable[[], bool]:
 
 STAGES: dict[str, Reached] = {
     "first query announced": exists(QUERY_STATE),
-    "first package begun": exists("landing/*/*.part"),
-    "first package sealed": at_least(1, "landing/*/*/manifest.json"),
-    "half of the packages sealed": at_least(WINDOWS // 2, "landing/*/*/manifest.json"),
+    "first package begun": exists("landing/m365_audit/*.part"),
+    "first package sealed": at_least(1, "landing/m365_audit/*/manifest.json"),
+    "half of the packages sealed": at_least(WINDOWS // 2, "landing/m365_audit/*/manifest.json"),
     "parsing begun": exists("parsed/*/*"),
     "some packages parsed": at_least(3, "parsed/*/*/seal.json"),
     "warehouse growing": exists("warehouse.duckdb.wal"),

@@ -30,7 +30,7 @@ from genai_audit.demo.tenant import PretendTenant, RecordStore
 from genai_audit.demo.university import University
 
 ROLES = (*GRAPH_ROLES, *graph_directory.PERMISSIONS, *graph_apps.ROLES, "ActivityFeed.Read")
-FEED_DAYS = 2  # a second door to the same log: enough to compare the two
+FEED_DAYS = 1  # a second door to the same log: enough to compare the two
 REPORTED_DAYS = 9  # Microsoft's usage report of a week, made two days late
 LRS_USER, LRS_PASSWORD = "audit", "secret"
 

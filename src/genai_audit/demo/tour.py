@@ -49,7 +49,7 @@ window_hours = 720
 window_hours = 720
 
 [m365_audit]
-window_hours = 72
+window_hours = 96
 poll_seconds = 0.05
 retry_seconds = 0.1
 deadline_minutes = 5.0
