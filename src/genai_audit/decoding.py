@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -27,8 +26,7 @@ LETTER_IN_CODE = re.compile(rb"\\u00[4-7]")
 ESCAPED_LETTER = re.compile(r"\\+u00([0-7][0-9a-fA-F])")
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A record as it may be landed. `line` is one line of JSON; `cut` counts content keys removed."""
 
     line: bytes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from genai_audit.errors import SoftwareError
 from genai_audit.settings import Settings, SourceOptions
@@ -40,8 +40,7 @@ class RawPage:
     values: Sequence[Any] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True)
-class RecordIdentity:
+class RecordIdentity(NamedTuple):
     """Record id (None: none found, the record is quarantined) and event time as text (None: unknown)."""
 
     record_id: str | None
