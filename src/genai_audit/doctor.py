@@ -190,10 +190,10 @@ def _probe(workspace: Workspace, settings: Settings, source_id: str) -> Finding:
 
 def _check_graph(settings: Settings, needed: set[str]) -> Iterator[Finding]:
     """The token says which permissions it carries: missing ones and more than needed are both to mend."""
-    from genai_audit.sources import _graph
+    from genai_audit.sources._graph_sign_in import read_token_roles
 
     try:
-        roles = set(_graph.read_token_roles(settings))
+        roles = set(read_token_roles(settings))
     except GenaiAuditError as error:
         yield Finding("fix", "credentials", f"{error.what} {error.next_step}")
         return

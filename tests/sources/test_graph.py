@@ -16,8 +16,10 @@ from genai_audit.demo.tenant import Faults, PretendTenant
 from genai_audit.doctor import _check_clock
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.settings import Settings, SourceOptions
-from genai_audit.sources import _graph
-from genai_audit.sources._graph import ProtocolError, check_reachability, connect, read_token_roles
+from genai_audit.sources import _graph, _graph_sign_in
+from genai_audit.sources._graph import ProtocolError, connect
+from genai_audit.sources._graph_probe import check_reachability
+from genai_audit.sources._graph_sign_in import read_token_roles
 from genai_audit.sources._patience import (
     ATTEMPTS,
     DeadlineError,
@@ -62,7 +64,7 @@ def test_both_credentials_sign_in_over_real_tls(tmp_path: Path, credential: str)
 
 def test_a_managed_identity_needs_no_file() -> None:
     settings = Settings(tenant={"credential": "managed_identity"})
-    credential = _graph._make_credential(settings.tenant, 1.0)
+    credential = _graph_sign_in.make_credential(settings.tenant, 1.0)
     credential.close()
     assert type(credential).__name__ == "ManagedIdentityCredential"
 
@@ -306,7 +308,9 @@ def _offline(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Settings:
         return real(transport=httpx.MockTransport(answer), event_hooks=event_hooks)
 
     monkeypatch.setattr(_graph.httpx, "AsyncClient", make)
-    monkeypatch.setattr(_graph._Tokens, "fetch", lambda *_, **__: _graph.AccessToken("t", 9_999_999_999))
+    monkeypatch.setattr(
+        _graph_sign_in.Tokens, "fetch", lambda *_, **__: _graph_sign_in.AccessToken("t", 9_999_999_999)
+    )
     return Settings(tenant={"credential": "managed_identity"})
 
 

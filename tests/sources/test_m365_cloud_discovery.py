@@ -11,7 +11,8 @@ from app_pulls import count, make_context, pull, serve
 from genai_audit.demo.graph_apps import AppData
 from genai_audit.demo.tenant import Faults
 from genai_audit.errors import BadDataError, PermissionMissingError
-from genai_audit.sources._discovered_apps import UnreadableCellError, read_number
+from genai_audit.sources._discovered_apps import read_number
+from genai_audit.sources._mapped_rows import UnreadableRowError
 from genai_audit.sources.m365_cloud_discovery import SOURCE
 
 HEADER = (
@@ -217,5 +218,5 @@ def test_a_table_without_ai_or_without_rows_is_unproven(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1,2,3", "12 furlongs", "1.234,5", "-4", "1e9"])
 def test_numbers_that_could_mean_two_things_are_refused(text: str) -> None:
-    with pytest.raises(UnreadableCellError):
+    with pytest.raises(UnreadableRowError):
         read_number(text, 1)

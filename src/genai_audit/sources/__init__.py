@@ -1,1 +1,1 @@
-"""One file a source. `_graph.py` is the only importer of msgraph and azure."""
+"""One file a source. Only `_graph.py` imports msgraph, only `_graph_sign_in.py` azure."""

@@ -18,7 +18,7 @@ from genai_audit.calendars import Window
 from genai_audit.errors import PermissionMissingError
 from genai_audit.registry import SourceContext
 from genai_audit.sources._activity_options import M365ActivityApiOptions
-from genai_audit.sources._graph_token import ServiceTokens
+from genai_audit.sources._graph_sign_in import ServiceTokens
 from genai_audit.sources._patience import TransientError
 from genai_audit.sources._raw_pages import NotAPageError, ServicePage, read_array
 from genai_audit.sources._web import RefusedError, Web, check_https

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import orjson
 
 from genai_audit.errors import BadDataError
 from genai_audit.registry import RawPage
+from genai_audit.sources._mapped_rows import UnreadableRowError, find_named_day, read_pages
 from genai_audit.sources._tables import Damage, Layout, read_rows, sniff_layout
 from genai_audit.workspace import canonical_json
 
@@ -25,8 +25,8 @@ KIND = "discovered_apps"
 ENTRY = (
     "id,displayName,category,domains,userCount,transactionCount,uploadNetworkTrafficInBytes,lastSeenDateTime"
 )
-PAGE_RECORDS = 2_000
 HEAD_BYTES = 65_536
+DAY_ADVICE = "Put the day of the export into the file name, like discovered_apps_2026-11-24.csv."
 ADVICE = "Export the discovered apps again and import the file unopened."
 COLUMNS: dict[str, tuple[str, ...]] = {
     "name": ("app name", "app", "application", "name", "display name", "discovered app"),
@@ -41,10 +41,6 @@ REQUIRED = ("name", "category", "users")
 UNITS = {"": 1, "b": 1, "byte": 1, "bytes": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 _UNIT = re.compile(r"[\s(\[]+(bytes?|[kmgt]?b)[)\]]?$")
 _NUMBER = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s*([a-z]*)")
-
-
-class UnreadableCellError(ValueError):
-    """A cell that should hold a number holds none, or the application has no name."""
 
 
 def simplify(category: str) -> str:
@@ -99,25 +95,20 @@ def read_table(path: Path, categories: Iterable[str]) -> Iterator[RawPage]:
     def is_wanted(category: str) -> bool:
         return simplify(category) in wanted
 
-    day = find_day(path)
+    def select(cells: list[str]) -> list[str] | None:
+        return cells if is_wanted(cells[bound["category"][0]]) else None
+
+    def build(cells: list[str]) -> dict[str, Any]:
+        return build_record(cells, bound, day)
+
+    day = find_named_day(path, DAY_ADVICE).isoformat()
     facts = _check(path, layout, bound, is_wanted) | {"occurred_at_from": "date in the file name"}
-    return _read_pages(path, layout, bound, is_wanted, day, facts)
+    return read_pages(read_rows(path, layout), select, build, set_aside, facts)
 
 
-def find_day(path: Path) -> str:
-    """The day that the file's name holds, never that of its import: the same file would count again tomorrow.
-
-    BadDataError when there is none, or no such day.
-    """
-    named = re.search(r"(?<!\d)(20\d\d-\d\d-\d\d)(?!\d)", path.name)
-    try:
-        return date.fromisoformat(named[1] if named else "").isoformat()
-    except ValueError:
-        raise BadDataError(
-            "This table holds no date, and the file's name gives no day.",
-            where=path.name,
-            next_step="Put the day of the export into the file name, like discovered_apps_2026-11-24.csv.",
-        ) from None
+def set_aside(_: list[str], problem: str) -> dict[str, str]:
+    """No id: landing quarantines and counts it."""
+    return {"problem": problem}
 
 
 def _check(
@@ -136,7 +127,7 @@ def _check(
         else:
             try:
                 build_record(cells, bound, None)
-            except UnreadableCellError:
+            except UnreadableRowError:
                 damage.unreadable.append(line)
     damage.judge(path, "A number or a name", ADVICE)
     facts: dict[str, Any] = {
@@ -149,32 +140,11 @@ def _check(
     return facts
 
 
-def _read_pages(
-    path: Path,
-    layout: Layout,
-    bound: dict[str, tuple[int, int]],
-    is_wanted: Callable[[str], bool],
-    day: str,
-    facts: dict[str, Any],
-) -> Iterator[RawPage]:
-    page: list[bytes] = []
-    for _, cells in read_rows(path, layout):
-        if any(cells) and is_wanted(cells[bound["category"][0]]):
-            try:
-                page.append(orjson.dumps(build_record(cells, bound, day)))
-            except UnreadableCellError:
-                page.append(b'{"problem":"unreadable"}')  # no id: it is quarantined and counted
-        if len(page) == PAGE_RECORDS:
-            yield RawPage(page, facts)
-            page = []
-    yield RawPage(page, facts)
-
-
 def build_record(cells: Sequence[str], bound: dict[str, tuple[int, int]], day: str | None) -> dict[str, Any]:
     """The fields of the interface, from a row; the id is made of them: a file taken twice counts once."""
     text = {field: cells[place].strip() for field, (place, _) in bound.items()}
     if not text["name"]:
-        raise UnreadableCellError
+        raise UnreadableRowError("unreadable")
     record: dict[str, Any] = {
         "stream": "file",
         "displayName": text["name"],
@@ -197,6 +167,6 @@ def read_number(text: str, unit: int) -> int | None:
         return None
     found = _NUMBER.fullmatch(text)
     if not found or found[3] not in UNITS:
-        raise UnreadableCellError
+        raise UnreadableRowError("unreadable")
     value = float(found[1].replace(",", "") + (found[2] or ""))
     return round(value * (UNITS[found[3]] if found[3] else unit))

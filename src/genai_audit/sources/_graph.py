@@ -1,10 +1,10 @@
-"""The only door to Microsoft Graph: who we are, which host we talk to, how long we try, what an error means.
+"""The only door to Microsoft Graph: which host we talk to, how long we try, what an error means.
 
 The SDK's builders make the requests, its adapter sends them, and answers come back as bytes: its models would
 rewrite the evidence (facts/m365.md §2.2). The SDK's own retry and redirects are switched off, because it
 repeats a POST that may have succeeded and gives up where the service asks for three minutes or more
 (facts/trust.md §10.3); its pager is not used, because it stops at an empty page. One Graph object serves one
-pull, in one event loop. The file is longer than others because the SDK is imported nowhere else.
+pull, in one event loop. Who we are stands in `_graph_sign_in.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
-from azure.core.credentials import AccessToken
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity import CertificateCredential, ClientSecretCredential, ManagedIdentityCredential
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.method import Method
@@ -40,24 +36,19 @@ from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
 from genai_audit.calendars import Window
-from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
-from genai_audit.settings import Settings, SourceOptions, TenantSettings
+from genai_audit.errors import PermissionMissingError, SourceUnavailableError
+from genai_audit.settings import Settings, SourceOptions
+from genai_audit.sources._graph_sign_in import LOOPBACK, Tokens, check_address, scope_of, untrusted
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
-from genai_audit.sources._private_files import read_private
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
-from genai_audit.sources._token_roles import check_token
 from genai_audit.sources._trust import make_trust
 
 T = TypeVar("T")
 Build = Callable[[], RequestInformation]
-Credential = CertificateCredential | ClientSecretCredential | ManagedIdentityCredential
 
 VERSIONS = ("v1.0", "beta")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Their INFO lines hold URLs with skip tokens, and azure.identity warns about errors that we report ourselves.
-for _name in ("httpx", "azure", "msal"):
-    logging.getLogger(_name).setLevel(logging.ERROR if _name == "azure" else logging.WARNING)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO lines hold URLs with skip tokens
 
 
 class ProtocolError(SourceUnavailableError):
@@ -76,95 +67,6 @@ class GraphRefusedError(SourceUnavailableError):
         self.status, self.is_segment_missing = status, is_segment_missing
 
 
-# --- Who we are
-
-
-class _Tokens:
-    """A credential that can be renewed: azure-identity keeps a token even when Graph has refused it."""
-
-    def __init__(self, tenant: TenantSettings, timeout: float) -> None:
-        self._tenant, self._timeout = tenant, timeout
-        self._credential: Credential | None = None
-
-    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        return await asyncio.to_thread(self.fetch, *scopes, **kwargs)
-
-    def fetch(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        """A token whose permissions were checked, or ConfigurationError, or TransientError."""
-        self._credential = self._credential or _make_credential(self._tenant, self._timeout)
-        try:
-            token = self._credential.get_token(*scopes, **kwargs)
-        except (AzureError, ValueError, RuntimeError) as error:
-            self.renew()
-            raise _translate_sign_in(error) from None
-        check_token(token.token, self._tenant.tenant_id)
-        return token
-
-    def renew(self) -> None:
-        """Forget the cached token."""
-        if self._credential:
-            self._credential.close()
-        self._credential = None
-
-
-def _make_credential(tenant: TenantSettings, timeout: float) -> Credential:
-    """The credential of the settings, without a retry of its own. Raises ConfigurationError."""
-    wiring: dict[str, Any] = {"retry_total": 0, "connection_timeout": timeout, "read_timeout": timeout}
-    if tenant.credential == "managed_identity":
-        return ManagedIdentityCredential(client_id=tenant.client_id or None, **wiring)
-    wiring |= {"authority": tenant.authority_url}
-    if tenant.authority_url != TenantSettings().authority_url:
-        wiring |= {"disable_instance_discovery": True}
-    make_trust(tenant.ca_bundle)  # one that can't be read is our own error, not the sign-in library's
-    if tenant.ca_bundle:
-        wiring |= {"connection_verify": str(tenant.ca_bundle)}
-    if urlsplit(tenant.authority_url).hostname in _LOOPBACK:
-        wiring |= {"use_env_settings": False}
-    is_secret = tenant.credential == "client_secret"
-    key = "client_secret_path" if is_secret else "certificate_path"
-    content = read_private(
-        tenant.client_secret_path if is_secret else tenant.certificate_path, f"tenant.{key}"
-    )
-    try:
-        if is_secret:
-            secret = content.decode().strip()
-            return ClientSecretCredential(tenant.tenant_id, tenant.client_id, secret, **wiring)
-        return CertificateCredential(tenant.tenant_id, tenant.client_id, certificate_data=content, **wiring)
-    except ValueError:
-        raise ConfigurationError(
-            f"tenant_id, client_id or the file of {key} is missing or malformed.",
-            where="genai-audit.toml [tenant]",
-            next_step="Copy the ids from the application's overview page in Entra; a certificate file is PEM "
-            "with an RSA private key and the certificate.",
-        ) from None
-
-
-def _translate_sign_in(error: Exception) -> Exception:
-    """What a failed sign-in means. Entra's code is kept, its sentence is not: it may hold identifiers."""
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return _untrusted("the sign-in service")
-    cause = error.__cause__ or error  # azure.identity wraps what went wrong on the way to Entra
-    response = getattr(error, "response", None) or getattr(cause, "response", None)
-    status = int(getattr(response, "status_code", 0) or 0)
-    is_answer = isinstance(cause, ClientAuthenticationError | ValueError)  # ValueError: no such tenant
-    if not is_answer or status >= 500 or status in (408, 429) or "temporarily_unavailable" in str(error):
-        return TransientError("the sign-in service did not answer properly", status)
-    code = re.search(r"AADSTS\d+", str(error))
-    return ConfigurationError(
-        f"Entra refused the sign-in{f' ({code.group()})' if code else ''}.",
-        where="genai-audit.toml [tenant]",
-        next_step="Check tenant_id, client_id and the credential: wrong, expired, or not uploaded?",
-    )
-
-
-def _untrusted(what: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The certificate of {what} is not trusted.",
-        where="genai-audit.toml [tenant]",
-        next_step="If a proxy of yours opens TLS, put its certificate authority into tenant.ca_bundle.",
-    )
-
-
 # --- How we ask
 
 
@@ -172,7 +74,7 @@ class Graph:
     """Requests to one tenant, within the patience of one pull."""
 
     def __init__(
-        self, adapter: GraphRequestAdapter, tokens: _Tokens, url: str, permission: str, patience: Patience
+        self, adapter: GraphRequestAdapter, tokens: Tokens, url: str, permission: str, patience: Patience
     ) -> None:
         self._adapter, self._tokens, self._url, self._permission = adapter, tokens, httpx.URL(url), permission
         self._queries = GraphServiceClient(request_adapter=adapter).security.audit_log.queries
@@ -235,7 +137,7 @@ class Graph:
             raise self._translate(error) from None
         except httpx.RequestError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise _untrusted("Microsoft Graph") from None
+                raise untrusted("Microsoft Graph") from None
             raise TransientError(f"the connection failed ({type(error).__name__})") from None
         except TimeoutError:
             raise self.patience.give_up("a request was still unanswered") from None
@@ -346,7 +248,7 @@ async def connect(
     client = httpx.AsyncClient(
         verify=make_trust(tenant.ca_bundle),
         timeout=limits.request_timeout_seconds,
-        trust_env=host not in _LOOPBACK,
+        trust_env=host not in LOOPBACK,
         event_hooks={"response": [_refuse_redirect]},
     )
     # The SDK wraps these in a transport of its own that doesn't pass a close on.
@@ -356,11 +258,11 @@ async def connect(
         RedirectHandlerOption.get_key(): RedirectHandlerOption(max_redirect=0, should_redirect=False),
     }
     GraphClientFactory.create_with_default_middleware(options={**sdk_options, **own}, client=client)
-    tokens = _Tokens(tenant, limits.request_timeout_seconds)
+    tokens = Tokens(tenant, limits.request_timeout_seconds)
     # The adapter takes any object with an async get_token (facts/m365.md §2.5).
     provider = AzureIdentityAuthenticationProvider(
         tokens,
-        scopes=[_scope(tenant)],
+        scopes=[scope_of(tenant)],
         allowed_hosts=[host],
     )
     adapter = GraphRequestAdapter(provider, client=client)
@@ -371,58 +273,3 @@ async def connect(
         tokens.renew()
         for transport in filter(None, sockets):
             await transport.aclose()
-
-
-def check_address(url: str) -> str:
-    """The host of `tenant.graph_url`, or ConfigurationError."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/"):
-        raise ConfigurationError(
-            "tenant.graph_url must be https://HOST, without a path.",
-            where="genai-audit.toml",
-            next_step="Leave it out, unless your tenant lives in a national cloud.",
-        )
-    return parts.hostname
-
-
-def _scope(tenant: TenantSettings) -> str:
-    return f"https://{urlsplit(tenant.graph_url).hostname}/.default"
-
-
-def read_token_roles(settings: Settings) -> tuple[str, ...]:
-    """The application permissions that a fresh token carries (empty if it is not readable).
-
-    Raises ConfigurationError for a permission that could write or read prompts, or a refused sign-in, and
-    SourceUnavailableError if the sign-in service does not answer.
-    """
-    tenant = settings.tenant
-    check_address(tenant.graph_url)
-    tokens = _Tokens(tenant, SourceOptions().request_timeout_seconds)
-    try:
-        token = tokens.fetch(_scope(tenant))
-    except TransientError as failure:
-        raise _no_answer(failure) from None
-    finally:
-        tokens.renew()
-    return check_token(token.token, tenant.tenant_id)
-
-
-def check_reachability(settings: Settings, permission: str) -> None:
-    """Sign in and list audit queries once, on v1.0 or else beta. Raises what is wrong; repeats nothing."""
-
-    async def ask() -> None:
-        async with connect(settings, permission) as graph:
-            await graph.adapt(lambda: graph.send(graph.build_listing))
-
-    try:
-        asyncio.run(ask())
-    except TransientError as failure:
-        raise _no_answer(failure) from None
-
-
-def _no_answer(failure: TransientError) -> SourceUnavailableError:
-    return SourceUnavailableError(
-        f"Microsoft 365 can't be used just now: {failure.reason}.",
-        where="Microsoft Graph",
-        next_step="Check the network, the proxy and the service health page, then try again.",
-    )

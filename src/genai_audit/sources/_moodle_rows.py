@@ -16,10 +16,11 @@ import orjson
 
 from genai_audit.calendars import Window
 from genai_audit.registry import RawPage
+from genai_audit.sources._mapped_rows import UnreadableRowError
 from genai_audit.sources._postgres import Postgres, quote
 from genai_audit.sources._sql_parts import AbsentTableError, Part, stream_parts
 from genai_audit.sources._vle_map import bind_columns, shipped_maps
-from genai_audit.sources._vle_rows import RowMapper, UnreadableRowError
+from genai_audit.sources._vle_rows import RowMapper
 
 ABSENT = "this account can't see it, or this Moodle is older than 4.5"
 EMPTY = "no AI action and no acceptance: the AI subsystem may be off, or have no provider"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -51,6 +51,7 @@ class NamedMap(Section):
 
 
 Map = TypeVar("Map", bound=NamedMap)
+FieldT = TypeVar("FieldT", bound=str)
 
 
 class VleMap(NamedMap):
@@ -80,20 +81,14 @@ class VleMap(NamedMap):
 
     @model_validator(mode="after")
     def check_sense(self) -> VleMap:
-        secret = {simplify(name) for name in self.never_read}
-        read = [name for names in self.columns.values() for name in names if simplify(name) in secret]
-        if read:
-            raise ValueError(f"it reads '{read[0]}', which it lists under never_read")
+        check_reading(self.columns.values(), self.never_read)
         needed = (*self.required, *self.record_id, *self.attempt_of)
         missing = [name for name in needed if not self._has(name)]
         if missing:
             raise ValueError(f"it needs '{missing[0]}' but names no column for it")
         if not self.record_kind and "record_kind" not in self.required:
             raise ValueError("record_kind is neither given nor a required column")
-        try:
-            ZoneInfo(self.time.zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"'{self.time.zone}' is no time zone") from None
+        check_zone(self.time)
         return self
 
     def _has(self, name: FieldName) -> bool:
@@ -164,11 +159,30 @@ def read_map(kind: type[Map], where: str, text: str) -> Map:
     )
 
 
+def check_reading(columns: Iterable[Names], never_read: Sequence[str]) -> None:
+    """ValueError for a map that reads what it says it never reads."""
+    secret = {simplify(name) for name in never_read}
+    read = [name for names in columns for name in names if simplify(name) in secret]
+    if read:
+        raise ValueError(f"it reads '{read[0]}', which it lists under never_read")
+
+
+def check_zone(time: TimeRule) -> None:
+    try:
+        ZoneInfo(time.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"'{time.zone}' is no time zone") from None
+
+
 def bind_columns(rules: VleMap, header: Sequence[str]) -> dict[FieldName, int]:
+    return bind_names(rules.columns, header)
+
+
+def bind_names(columns: Mapping[FieldT, Names], header: Sequence[str]) -> dict[FieldT, int]:
     """Field -> position of its column: the first accepted name that the header has."""
     positions = {simplify(name): place for place, name in reversed(list(enumerate(header)))}
-    bound: dict[FieldName, int] = {}
-    for field, accepted in rules.columns.items():
+    bound: dict[FieldT, int] = {}
+    for field, accepted in columns.items():
         found = [positions[simplify(name)] for name in accepted if simplify(name) in positions]
         if found:
             bound[field] = found[0]

@@ -24,7 +24,7 @@ STAFF = (
 
 
 def identify(record: dict[str, Any]) -> RecordIdentity:
-    """Events that could not be read have no id, and are quarantined."""
+    """Of a canonical record. Rows and events that could not be read have no id, and are quarantined."""
     return RecordIdentity(record.get("record_id"), record.get("occurred_at"))
 
 

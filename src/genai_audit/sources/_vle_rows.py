@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
 from genai_audit.calendars import format_instant
+from genai_audit.sources._mapped_rows import UnreadableRowError
 from genai_audit.sources._vle_features import UNCLASSIFIED, Feature, Features, shipped_features, shorten_id
 from genai_audit.sources._vle_map import KINDS, FieldName, VleMap
 
@@ -22,14 +23,6 @@ NUMBERS = ("quantity", "base_quantity")
 EVENTS = ("artefact", "interaction")  # each row is one of its own; the other kinds are states
 KNOWN_VALUES = 10_000  # remembered translations
 YEARS = range(2000, 2100)
-
-
-class UnreadableRowError(ValueError):
-    """`problem`: a short code for the quarantine."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
 
 
 class RowMapper:

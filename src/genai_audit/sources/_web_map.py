@@ -9,11 +9,19 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
-from genai_audit.sources._vle_map import NamedMap, Names, TimeRule, pick_map, read_shipped_maps, simplify
+from genai_audit.sources._vle_map import (
+    NamedMap,
+    Names,
+    TimeRule,
+    bind_names,
+    check_reading,
+    check_zone,
+    pick_map,
+    read_shipped_maps,
+)
 
 ROOM = "web_maps"
 WebField = Literal["event", "occurred_at", "user", "url", "host", "action", "bytes", "count", "users"]
@@ -36,19 +44,13 @@ class WebMap(NamedMap):
 
     @model_validator(mode="after")
     def check_sense(self) -> WebMap:
-        secret = {simplify(name) for name in self.never_read}
-        read = [name for names in self.columns.values() for name in names if simplify(name) in secret]
-        if read:
-            raise ValueError(f"it reads '{read[0]}', which it lists under never_read")
+        check_reading(self.columns.values(), self.never_read)
         if not set(ADDRESS) & set(self.columns):
             raise ValueError("it names no column for 'url' or 'host'")
         missing = [name for name in self.required if name not in self.columns and not self.is_by_file(name)]
         if missing:
             raise ValueError(f"it needs '{missing[0]}' but names no column for it")
-        try:
-            ZoneInfo(self.time.zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"'{self.time.zone}' is no time zone") from None
+        check_zone(self.time)
         return self
 
     def is_by_file(self, name: WebField) -> bool:
@@ -57,13 +59,7 @@ class WebMap(NamedMap):
 
     def bind(self, header: Sequence[str]) -> dict[WebField, int]:
         """Field -> position of its column: the first accepted name that the header has."""
-        places = {simplify(name): place for place, name in reversed(list(enumerate(header)))}
-        bound: dict[WebField, int] = {}
-        for field, accepted in self.columns.items():
-            found = [places[simplify(name)] for name in accepted if simplify(name) in places]
-            if found:
-                bound[field] = found[0]
-        return bound
+        return bind_names(self.columns, header)
 
     def find_missing(self, bound: dict[WebField, int]) -> list[str]:
         """What has no column, with the names it may have."""

@@ -7,11 +7,13 @@ from datetime import date
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
+from genai_audit.sources._mapped_rows import UnreadableRowError
 from genai_audit.sources._tool_addresses import ToolAddresses, split_address
-from genai_audit.sources._vle_rows import NULLS, UnreadableRowError, read_time, read_whole_number, repair
+from genai_audit.sources._vle_rows import NULLS, read_time, read_whole_number, repair
 from genai_audit.sources._web_map import ADDRESS, WebField, WebMap
 
 NUMBERS: tuple[WebField, ...] = ("bytes", "count", "users")
+Line = tuple[list[str], str]  # cells, and what of the address is kept
 IDENTITY = ("occurred_at", "user", "action", *NUMBERS)  # with the address, what tells two lines apart
 
 
@@ -27,16 +29,18 @@ class WebRowMapper:
         self._empty = NULLS | set(rules.empty)
         self._times_seen: dict[str, int] = {}
 
-    def find_tool(self, cells: list[str]) -> str | None:
-        """Host (and path of the register's entry) of a line about a tool of the register; else None."""
+    def select(self, cells: list[str]) -> Line | None:
+        """A line about a tool of the register, with host (and path of the register's entry); else None."""
         host, path = self._read_address(cells)
-        return self._tools.match(host, path) if host else None
+        match_value = self._tools.match(host, path) if host else None
+        return (cells, match_value) if match_value is not None else None
 
-    def build(self, cells: list[str], match_value: str) -> dict[str, str]:
+    def build(self, line: Line) -> dict[str, str]:
         """The canonical record (all values text, empty ones left out).
 
         Raises UnreadableRowError: no_time, no_<required field>, not_a_number.
         """
+        cells, match_value = line
         built = {
             "occurred_at": read_time(
                 self._pick(cells, "occurred_at"), self._rules.time.formats, self._zone, self._file_day
@@ -56,9 +60,9 @@ class WebRowMapper:
         parts = [event] if event else [*self._read_address(cells), *(built.get(one, "") for one in IDENTITY)]
         return {"record_id": self._number_repeat(self._hash(*parts), event), **built, "map": self._name}
 
-    def set_aside(self, match_value: str, problem: str) -> dict[str, str]:
+    def set_aside(self, line: Line, problem: str) -> dict[str, str]:
         """A line for the quarantine: what it was about, and no id."""
-        return {"problem": problem, "match_value": match_value, "map": self._name}
+        return {"problem": problem, "match_value": line[1], "map": self._name}
 
     def start_again(self) -> None:
         """The file is read once more from its first line."""

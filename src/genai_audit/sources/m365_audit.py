@@ -46,9 +46,9 @@ def pull(window: Window, context: SourceContext) -> Iterator[RawPage]:
 
 def probe(context: SourceContext) -> str:
     """Ask once for the list of queries."""
-    from genai_audit.sources import _graph
+    from genai_audit.sources._graph_probe import check_reachability
 
-    _graph.check_reachability(context.settings, PERMISSION)
+    check_reachability(context.settings, PERMISSION)
     return f"{context.settings.tenant.graph_url} answers"
 
 

@@ -9,19 +9,22 @@ seen: add it and import the same file again. Whoever works from home or with a p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-from genai_audit.registry import RawPage, RecordIdentity, Source, SourceContext
+from genai_audit.errors import BadDataError
+from genai_audit.registry import RawPage, Source, SourceContext
 from genai_audit.sources import _web_map as maps
+from genai_audit.sources._mapped_rows import check_rows, find_named_day, read_pages, refuse_repeats
 from genai_audit.sources._tool_addresses import read_addresses
-from genai_audit.sources._vle_table import open_table, read_columns
-from genai_audit.sources._web_pages import check_header, check_rows, describe, find_file_day, read_pages
+from genai_audit.sources._vle_records import identify
+from genai_audit.sources._vle_table import describe_columns, open_table, read_columns
+from genai_audit.sources._web_map import WebField, WebMap
 from genai_audit.sources._web_rows import WebRowMapper
 
 ADVICE = "Export the log again, and import it unopened."
+DAY_ADVICE = "Put the day of the report into the file name, like gateway_2026-11-24.csv."
 
 
 def recognise(path: Path, head: bytes) -> str | None:
@@ -35,11 +38,6 @@ def recognise(path: Path, head: bytes) -> str | None:
     return best
 
 
-def identify(record: dict[str, Any]) -> RecordIdentity:
-    """Lines that could not be read have no id, and are quarantined."""
-    return RecordIdentity(record.get("record_id"), record.get("occurred_at"))
-
-
 def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     """Canonical records in pages of 2,000; `kind` is the name of a map. The file is read once before, and
     refused whole (BadDataError) when it lacks a needed column or day, has rows of different widths, or has
@@ -50,9 +48,35 @@ def read(path: Path, kind: str, context: SourceContext) -> Iterator[RawPage]:
     tools = read_addresses(context.registers)
     mapper = WebRowMapper(kind, rules, bound, find_file_day(path, rules, bound), tools)
     wanted = set(bound.values())
-    check = check_rows(table, mapper, wanted)
+    check = check_rows(table.rows(wanted), len(table.columns), mapper.select, mapper.build)
     check.damage.judge(path, "A time, a number or a required value", ADVICE)
-    return read_pages(table, mapper, wanted, describe(table, check, tools, wanted))
+    mapper.start_again()
+    facts = check.describe(
+        "none of the file's {} lines is about a tool of the register", "the file holds no line"
+    )
+    facts |= {"register_domains": len(tools), "register_sha256": tools.register_sha256}
+    facts |= describe_columns(table, wanted)
+    return read_pages(table.rows(wanted), mapper.select, mapper.build, mapper.set_aside, facts)
+
+
+def check_header(path: Path, kind: str, rules: WebMap, header: Sequence[str]) -> dict[WebField, int]:
+    """Where the mapped columns are. BadDataError when one that is needed is missing or a mapped one comes
+    twice."""
+    bound = rules.bind(header)
+    missing = rules.find_missing(bound)
+    if missing:
+        what = f"The map '{kind}' doesn't fit: no column for {'; '.join(missing)}."
+        step = "Rename the header, or copy the map to registers/web_maps/ under a new name and add it there."
+        raise BadDataError(what, where=path.name, next_step=step)
+    refuse_repeats(path, header, bound.values())
+    return bound
+
+
+def find_file_day(path: Path, rules: WebMap, bound: dict[WebField, int]) -> date:
+    """The day in the file's name, for a table without times; `date.min` for all others."""
+    if "occurred_at" in bound or "file_date" not in rules.time.formats:
+        return date.min
+    return find_named_day(path, DAY_ADVICE)
 
 
 SOURCE = Source(
