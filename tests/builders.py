@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from genai_audit import parsing
 from genai_audit.calendars import Window
 from genai_audit.configuration import load_settings
 from genai_audit.landing import Landing, Package
@@ -18,6 +21,7 @@ from genai_audit.warehouse import Warehouse
 from genai_audit.workspace import Workspace
 
 DAY = datetime(2026, 10, 6, tzinfo=UTC)  # a Tuesday in term
+Tables = dict[str, list[dict[str, Any]]]
 SAMPLES = Path(__file__).parents[1] / "../shared/samples"
 
 
@@ -54,6 +58,32 @@ def land(
     writer = landing.open_package(source_id, source or sources()[source_id], window)
     writer.add(RawPage(list(records), facts or {}))
     return writer.close(outcome, reason)
+
+
+def parse_lines(
+    folder: Path, source_id: str, lines: Iterable[bytes], *, window: Window | None = None
+) -> tuple[bytes, Tables]:
+    """Land one package of these lines and parse it; gives the pseudonym key, and rows by table."""
+    workspace = make_workspace(folder)
+    package = land(workspace, lines, source_id=source_id, window=window)
+    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
+    files = parsing.check_seal(workspace, package)
+    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+
+
+def parse_rows(
+    folder: Path, source_id: str, *rows: dict[str, Any], window: Window | None = None
+) -> tuple[bytes, Tables]:
+    return parse_lines(folder, source_id, [json.dumps(row).encode() for row in rows], window=window)
+
+
+def snapshot_head(day: int, source: str) -> dict[str, Any]:
+    """What every staged row has, `day` days after DAY at noon in London."""
+    midnight = DAY + timedelta(days=day)
+    return {
+        "occurred_at": midnight + timedelta(hours=11), "occurred_day": midnight.date(), "source": source,
+        "package_id": f"{source}-{day}", "line_no": 1,
+    }  # fmt: skip
 
 
 def copilot_record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,3 +106,8 @@ class FakeCursor:
         batch, self._rows = self._rows[:count], self._rows[count:]
         self._sent += len(batch)
         return [tuple(row.values()) for row in batch]
+
+
+def at(*parts: int) -> datetime:
+    """As a driver gives it: without a zone."""
+    return datetime(*parts)  # type: ignore[arg-type,misc]  # noqa: DTZ001

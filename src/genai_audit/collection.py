@@ -11,7 +11,7 @@ from genai_audit import register_versions, registry
 from genai_audit.calendars import Window, format_instant, read_instant
 from genai_audit.configuration import options_of
 from genai_audit.errors import BadDataError, SourceUnavailableError, UsageError
-from genai_audit.landing import Landing, packages
+from genai_audit.landing import Landing, Package, packages
 from genai_audit.pulling import Refused, pull_windows
 from genai_audit.runs import Run
 from genai_audit.settings import Settings
@@ -22,7 +22,7 @@ ASKED = "asked.json"
 NOTHING_DUE = "{}: nothing to ask, today's snapshot is there already"
 
 
-def due_windows(run: Run, source_id: str) -> list[Window]:
+def due_windows(run: Run, source_id: str, chain: Sequence[Package]) -> list[Window]:
     """Windows that a plain `run` owes: the last days again, for late records, and all that is still unread.
 
     Unread is whatever lies between the first instant that was ever asked for and now, and that no package
@@ -30,8 +30,8 @@ def due_windows(run: Run, source_id: str) -> list[Window]:
     """
     source, options = find_source(source_id), options_of(run.settings, source_id)
     if source.is_snapshot:
-        return _due_snapshot(run, source_id)
-    read = sorted(p.window for p in packages(run.workspace)
+        return _due_snapshot(run, source_id, chain)
+    read = sorted(p.window for p in chain
                   if p.source == source_id and p.window and p.outcome in READ)  # fmt: skip
     asked_from = _read_asked_from(run, source_id)
     if not asked_from:
@@ -46,20 +46,22 @@ def due_windows(run: Run, source_id: str) -> list[Window]:
     return sorted({one for span in due for one in plan_windows(span, options.window_hours)})
 
 
-def _due_snapshot(run: Run, source_id: str) -> list[Window]:
+def _due_snapshot(run: Run, source_id: str, chain: Sequence[Package]) -> list[Window]:
     """From the day's first instant (UTC) to now, unless the day has a whole snapshot already."""
     midnight = run.started_at.replace(hour=0, minute=0, second=0, microsecond=0)
     taken = any(
         p.window.start >= midnight
-        for p in packages(run.workspace)
+        for p in chain
         if p.source == source_id and p.window and p.outcome == "complete"
     )
     return [] if taken else [Window(midnight, max(run.started_at, midnight + timedelta(seconds=1)))]
 
 
-def _windows_to_pull(run: Run, source_id: str, window: Window | None) -> list[Window]:
+def _windows_to_pull(
+    run: Run, source_id: str, window: Window | None, chain: Sequence[Package]
+) -> list[Window]:
     if window is None or find_source(source_id).is_snapshot:
-        return due_windows(run, source_id)
+        return due_windows(run, source_id, chain)
     return plan_windows(window, options_of(run.settings, source_id).window_hours)
 
 
@@ -116,7 +118,7 @@ def pull(run: Run, window: Window | None = None, source_ids: Sequence[str] | Non
             if source_id in run.settings.sources.expected:
                 run.gaps.append(f"{source_id}: expected, but not configured")
             continue
-        windows = _windows_to_pull(run, source_id, window)
+        windows = _windows_to_pull(run, source_id, window, landing.closed)
         if not windows:
             run.say(NOTHING_DUE.format(source_id))
             continue
@@ -206,7 +208,7 @@ def describe_plan(
     workspace: Workspace, settings: Settings, window: Window | None, source_ids: Sequence[str] | None
 ) -> list[str]:
     """What a pull would ask, and at least how many requests that is. Makes no request."""
-    run = Run(workspace, settings, "plan")
+    run, chain = Run(workspace, settings, "plan"), packages(workspace)
     lines = []
     for source_id in source_ids or settings.sources.enabled:
         source = find_source(source_id)
@@ -216,7 +218,7 @@ def describe_plan(
         if missing := run.what_is_missing(source_id):
             lines.append(f"{source_id}: not configured, nothing to pull: {missing}")
             continue
-        windows = _windows_to_pull(run, source_id, window)
+        windows = _windows_to_pull(run, source_id, window, chain)
         if not windows:
             lines.append(NOTHING_DUE.format(source_id))
             continue

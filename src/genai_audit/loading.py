@@ -9,7 +9,7 @@ from typing import Any
 from genai_audit import parsing, registry
 from genai_audit.calendars import bank_holidays, read_instant, uk_day
 from genai_audit.errors import ConfigurationError
-from genai_audit.landing import RECORDS, Landing, Package, package_folder, packages
+from genai_audit.landing import RECORDS, Landing, Package, package_folder
 from genai_audit.privacy.pseudonyms import key_id, pseudonym
 from genai_audit.register_versions import SOURCE as REGISTER_SOURCE
 from genai_audit.register_versions import land_changed, read_newest
@@ -21,10 +21,11 @@ from genai_audit.warehouse import Warehouse
 
 def parse_and_load(run: Run, *, again: bool = False) -> None:
     """Land edited registers, parse what is not parsed, check every seal, load, rebuild touched days."""
-    landed = packages(run.workspace)
     key = run.workspace.read_key()
-    _check_key(key, landed)
-    landed = _land_registers(run)
+    landing = Landing(run.workspace, run.settings, run.run_id)
+    _check_key(key, landing.closed)
+    run.landed += land_changed(landing, run.context(REGISTER_SOURCE), run.say)
+    landed = landing.closed
     for package in landed:  # not a number is shown from evidence that was altered
         check_file(package_folder(run.workspace, package) / RECORDS, package.files[RECORDS]["sha256"])
     parsing.parse_all(run.workspace, landed, run.settings, key, again=again)
@@ -55,13 +56,6 @@ def _check_key(key: bytes, landed: Sequence[Package]) -> None:
             where="keys/pseudonym.key",
             next_step="Restore the right key from the backup.",
         )
-
-
-def _land_registers(run: Run) -> list[Package]:
-    """The whole chain, after the registers that were edited have been landed."""
-    landing = Landing(run.workspace, run.settings, run.run_id)
-    run.landed += land_changed(landing, run.context(REGISTER_SOURCE), run.say)
-    return landing.closed
 
 
 def _load_small_tables(run: Run, warehouse: Warehouse, landed: Sequence[Package]) -> None:

@@ -3,21 +3,19 @@ gap with a name. The real SQL runs in test_vle_peers.py."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
-import polars as pl
 import pytest
 
-from builders import DAY, land, make_settings, make_workspace
-from fake_drivers import FakeDriver, OperationalError, Rows, ServerError
-from genai_audit import parsing
+from builders import DAY, land, make_settings, make_workspace, parse_lines
+from fake_drivers import FakeDriver, OperationalError, Rows, ServerError, at
 from genai_audit.calendars import Window
 from genai_audit.configuration import options_of
 from genai_audit.errors import ConfigurationError, SourceUnavailableError
-from genai_audit.registry import Source, SourceContext, what_is_missing
+from genai_audit.registry import SourceContext, what_is_missing
 from genai_audit.sources import _dda_tables as tables
 from genai_audit.sources import _postgres
 from genai_audit.sources._dda_tables import Columns
@@ -48,22 +46,6 @@ COLUMNS = {
 FLAG = {"pk1": 1, "flag": "O", "at": None, "person": "u1", "course": "_7_1"}
 CONVERSATION = {"pk1": 4, "at": None, "person": "u1", "context_type": "AI_PLAYGROUND", "model_name": 3}
 QUOTA = {"pk1": 9, "person": "_2_1", "model_name": 0, "usage_count": 12}
-
-
-def parse(
-    folder: Path, source_id: str, source: Source, lines: list[bytes]
-) -> dict[str, list[dict[str, Any]]]:
-    """Land records and parse the package."""
-    workspace = make_workspace(folder)
-    package = land(workspace, lines, source_id=source_id, source=source)
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
-
-
-def at(*parts: int) -> datetime:
-    """As the driver gives it: without a zone."""
-    return datetime(*parts)  # type: ignore[arg-type,misc]  # noqa: DTZ001
 
 
 def list_columns(*left_out: str) -> Rows:
@@ -284,7 +266,7 @@ def test_every_record_becomes_a_typed_row(context: SourceContext, use: Any, tmp_
                ai_playground_model_usage=[QUOTA]))  # fmt: skip
     assert SOURCE.pull is not None
     lines = [line for page in SOURCE.pull(WINDOW, context) for line in page.records]
-    found = parse(tmp_path / "parsed", "vle_dda", SOURCE, lines)
+    found = parse_lines(tmp_path / "parsed", "vle_dda", lines)[1]
     assert found["stg_parse_problem"] == []
     assert len(found["stg_vle_use"]) == 12
     assert len({row["feature"] for row in found["stg_vle_use"]}) == 12

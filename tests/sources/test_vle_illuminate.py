@@ -8,39 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import polars as pl
 import pytest
 
-from builders import day_window, land, make_settings, make_workspace
-from fake_drivers import DatabaseError, FakeDriver, InterfaceError, OperationalError, Rows
-from genai_audit import parsing
+from builders import day_window, land, make_settings, make_workspace, parse_lines
+from fake_drivers import DatabaseError, FakeDriver, InterfaceError, OperationalError, Rows, at
 from genai_audit.calendars import Window
 from genai_audit.configuration import options_of
 from genai_audit.errors import ConfigurationError, SourceUnavailableError
-from genai_audit.registry import Source, SourceContext, what_is_missing
+from genai_audit.registry import SourceContext, what_is_missing
 from genai_audit.sources import _illuminate_sql as sql
 from genai_audit.sources import _snowflake, _vle_map
 from genai_audit.sources._illuminate_rows import Counts, EventMapper, map_item, map_total, name_feature
 from genai_audit.sources._vle_features import Feature, Features, shipped_features
 from genai_audit.sources._vle_rows import RowMapper
 from genai_audit.sources.vle_illuminate import SOURCE
-
-
-def parse(
-    folder: Path, source_id: str, source: Source, lines: list[bytes]
-) -> dict[str, list[dict[str, Any]]]:
-    """Land records and parse the package."""
-    workspace = make_workspace(folder)
-    package = land(workspace, lines, source_id=source_id, source=source)
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
-
-
-def at(*parts: int) -> datetime:
-    """As the driver gives it: without a zone."""
-    return datetime(*parts)  # type: ignore[arg-type,misc]  # noqa: DTZ001
-
 
 TABLES: Rows = [{"NAME": name} for name in (sql.EVENTS, sql.ITEMS, *sql.DIMENSION_TABLES)]
 EVENT = {
@@ -313,7 +294,7 @@ def test_landing_keeps_clicks_that_are_older_than_their_window(tmp_path: Path) -
 def test_every_record_becomes_a_typed_row(tmp_path: Path) -> None:
     rows = [EventMapper(shipped_features(), Counts()).map(EVENT), map_item(ITEM, Counts())]
     rows.append(map_total(TOTAL, at(2026, 10, 6, 23), Counts()))
-    tables = parse(tmp_path, "vle_illuminate", SOURCE, [row or b"" for row in rows])
+    tables = parse_lines(tmp_path, "vle_illuminate", [row or b"" for row in rows])[1]
     assert tables["stg_parse_problem"] == []
     typed = {row["record_kind"]: row for row in tables["stg_vle_use"]}
     assert set(typed) == {"interaction", "artefact", "aggregate"}

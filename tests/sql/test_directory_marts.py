@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builders import count_days
+from builders import count_days, snapshot_head
 from genai_audit.warehouse import Warehouse
 
 DAY = date(2026, 10, 6)
@@ -28,16 +28,9 @@ def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
         yield opened
 
 
-def head(day: int, source: str) -> dict[str, Any]:
-    return {
-        "occurred_at": NOON + timedelta(days=day), "occurred_day": DAY + timedelta(days=day),
-        "source": source, "package_id": f"{source}-{day}", "line_no": 1,
-    }  # fmt: skip
-
-
 def person(key: str, day: int = 0, **values: Any) -> dict[str, Any]:
     name = {"record_id": f"{day}:{key}", "person_key": key, "alias_key": f"{key}_upn"}
-    return head(day, "m365_directory") | STAFF | name | values
+    return snapshot_head(day, "m365_directory") | STAFF | name | values
 
 
 def show(warehouse: Warehouse, *people: dict[str, Any], partial: tuple[int, ...] = ()) -> None:
@@ -132,7 +125,7 @@ def test_who_left_does_not_take_the_place_of_who_has_the_upn_now(warehouse: Ware
 
 
 def test_facts_follow_a_directory_that_changed(warehouse: Warehouse) -> None:
-    used = head(0, "m365_audit") | {"record_id": "r", "record_type": 261, "person_key": "a_upn"}
+    used = snapshot_head(0, "m365_audit") | {"record_id": "r", "record_type": 261, "person_key": "a_upn"}
     warehouse.replace("stg_interaction", [used])
     show(warehouse, person("a", department="School of Law"))
     unit = "SELECT person_key, unit_id FROM fct_interaction"

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builders import count_days
+from builders import count_days, snapshot_head
 from genai_audit.warehouse import Warehouse
 
 DAY = date(2026, 10, 6)
-NOON = datetime(2026, 10, 6, 11, tzinfo=UTC)
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     with Warehouse(tmp_path / "warehouse.duckdb") as opened:
         yield opened
-
-
-def head(day: int, source: str) -> dict[str, Any]:
-    return {
-        "occurred_at": NOON + timedelta(days=day), "occurred_day": DAY + timedelta(days=day),
-        "source": source, "package_id": f"{source}-{day}", "line_no": 1,
-    }  # fmt: skip
 
 
 def ask(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
@@ -37,7 +29,7 @@ def ask(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
 
 def label(key: str, priority: int | None, day: int = 0, **values: Any) -> dict[str, Any]:
     name = {"record_id": f"{day}:{key}", "label_id": key, "label_name": key.upper(), "priority": priority}
-    return head(day, "m365_labels") | name | values
+    return snapshot_head(day, "m365_labels") | name | values
 
 
 def rank(warehouse: Warehouse, *rows: tuple[str, int]) -> None:

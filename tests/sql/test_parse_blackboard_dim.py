@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import count_days, land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, count_days, parse_rows
 from genai_audit.calendars import Window
 from genai_audit.privacy.pseudonyms import pseudonym
 from genai_audit.warehouse import Warehouse
@@ -31,13 +28,8 @@ MEMBER = {
 }  # fmt: skip
 
 
-def parse(folder: Path, *rows: dict[str, Any], window: Window = WINDOW) -> tuple[bytes, dict[str, list[Any]]]:
-    workspace = make_workspace(folder)
-    lines = [json.dumps(row).encode() for row in rows]
-    package = land(workspace, lines, source_id="blackboard_rest", window=window)
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any], window: Window = WINDOW) -> tuple[bytes, Tables]:
+    return parse_rows(folder, "blackboard_rest", *rows, window=window)
 
 
 def test_a_course_has_three_keys_and_the_day_in_its_id(tmp_path: Path) -> None:

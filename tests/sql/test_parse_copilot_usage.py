@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import day_window, land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, day_window, parse_rows
 from genai_audit.privacy.pseudonyms import pseudonym
 
 ROW = {
@@ -23,13 +20,8 @@ ROW = {
 HIDDEN = "04ED172AFFD17C931C567960999335F9"
 
 
-def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
-    workspace = make_workspace(folder)
-    records = [json.dumps(row).encode() for row in rows]
-    package = land(workspace, records, source_id="m365_copilot_usage", window=day_window())
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, Tables]:
+    return parse_rows(folder, "m365_copilot_usage", *rows, window=day_window())
 
 
 def test_a_full_row(tmp_path: Path) -> None:

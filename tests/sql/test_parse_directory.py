@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, parse_rows
 from genai_audit.calendars import Window
 from genai_audit.privacy.pseudonyms import pseudonym
 
@@ -23,13 +20,8 @@ ACCOUNT = {
 SUMMER = Window(datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 1, 23, 30, tzinfo=UTC))
 
 
-def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
-    workspace = make_workspace(folder)
-    records = [json.dumps(row).encode() for row in rows]
-    package = land(workspace, records, source_id="m365_directory", window=SUMMER)
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, Tables]:
+    return parse_rows(folder, "m365_directory", *rows, window=SUMMER)
 
 
 def test_a_full_account(tmp_path: Path) -> None:

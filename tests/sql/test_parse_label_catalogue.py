@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import day_window, land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, day_window, parse_rows
 
 LABEL = {
     "id": "4C0E7A12-52D3-4B8F-A6E1-93B7D5F0C2A8", "name": "conf", "displayName": "Confidential",
@@ -18,13 +15,8 @@ LABEL = {
 }  # fmt: skip
 
 
-def parse(folder: Path, *rows: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    workspace = make_workspace(folder)
-    records = [json.dumps(row).encode() for row in rows]
-    package = land(workspace, records, source_id="m365_labels", window=day_window())
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any]) -> Tables:
+    return parse_rows(folder, "m365_labels", *rows, window=day_window())[1]
 
 
 def test_a_full_label(tmp_path: Path) -> None:

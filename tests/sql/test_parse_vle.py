@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, parse_rows
 from genai_audit.privacy.pseudonyms import pseudonym
 
 ROW = {
@@ -32,12 +29,8 @@ ROW = {
 }
 
 
-def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
-    workspace = make_workspace(folder)
-    package = land(workspace, [json.dumps(row).encode() for row in rows], source_id="vle_csv")
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, Tables]:
+    return parse_rows(folder, "vle_csv", *rows)
 
 
 def test_a_full_row(tmp_path: Path) -> None:

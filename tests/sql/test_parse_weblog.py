@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
-from builders import land, make_settings, make_workspace
-from genai_audit import parsing
+from builders import Tables, parse_rows
 from genai_audit.privacy.pseudonyms import pseudonym
 
 ROW = {
@@ -25,12 +22,8 @@ SUM = {
 }  # fmt: skip
 
 
-def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, dict[str, list[dict[str, Any]]]]:
-    workspace = make_workspace(folder)
-    package = land(workspace, [json.dumps(row).encode() for row in rows], source_id="web_logs")
-    parsing.parse_package(workspace, package, make_settings(workspace), workspace.read_key())
-    files = parsing.check_seal(workspace, package)
-    return workspace.read_key(), {name: pl.read_parquet(file).to_dicts() for name, file in files.items()}
+def parse(folder: Path, *rows: dict[str, Any]) -> tuple[bytes, Tables]:
+    return parse_rows(folder, "web_logs", *rows)
 
 
 def test_an_event_stands_for_itself(tmp_path: Path) -> None:

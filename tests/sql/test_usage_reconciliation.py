@@ -9,24 +9,16 @@ from typing import Any
 
 import pytest
 
-from builders import count_days
+from builders import count_days, snapshot_head
 from genai_audit.warehouse import Warehouse
 
 DAY = date(2026, 10, 6)
-NOON = datetime(2026, 10, 6, 11, tzinfo=UTC)
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     with Warehouse(tmp_path / "warehouse.duckdb") as opened:
         yield opened
-
-
-def head(day: int, source: str) -> dict[str, Any]:
-    return {
-        "occurred_at": NOON + timedelta(days=day), "occurred_day": DAY + timedelta(days=day),
-        "source": source, "package_id": f"{source}-{day}", "line_no": 1,
-    }  # fmt: skip
 
 
 def ask(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
@@ -37,7 +29,7 @@ def ask(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
 
 def report(key: str, last_active: int | None, day: int = 0, **values: Any) -> dict[str, Any]:
     """A row of the report for DAY, read `day` days later."""
-    return head(day + 2, "m365_copilot_usage") | {
+    return snapshot_head(day + 2, "m365_copilot_usage") | {
         "record_id": f"{day}:{key}", "person_key": key, "is_concealed": False, "report_day": DAY,
         "last_activity_day": None if last_active is None else DAY + timedelta(days=last_active),
     } | values  # fmt: skip
@@ -45,7 +37,7 @@ def report(key: str, last_active: int | None, day: int = 0, **values: Any) -> di
 
 def use(key: str, day: int = 0, **values: Any) -> dict[str, Any]:
     return (
-        head(day, "m365_audit")
+        snapshot_head(day, "m365_audit")
         | {"record_id": f"u{day}{key}", "record_type": 261, "person_key": key}
         | values
     )

@@ -14,7 +14,7 @@ from genai_audit import registry
 from genai_audit.calendars import Window
 from genai_audit.collection import _note_asked, _subtract, due_windows, find_source, pull, recognise
 from genai_audit.errors import ConfigurationError, GenaiAuditError, IntegrityError
-from genai_audit.landing import Landing
+from genai_audit.landing import Landing, packages
 from genai_audit.pulling import pull_windows
 from genai_audit.registry import RawPage, SourceContext
 from genai_audit.runs import Run
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def days_due(run: Run) -> list[int]:
-    return [window.start.day for window in due_windows(run, "m365_audit")]
+    return [window.start.day for window in due_windows(run, "m365_audit", packages(run.workspace))]
 
 
 def landed(run: Run, window: Window, outcome: str = "complete") -> None:
@@ -44,7 +44,7 @@ def landed(run: Run, window: Window, outcome: str = "complete") -> None:
 
 
 def test_the_first_run_asks_for_the_first_days(run: Run) -> None:
-    due = due_windows(run, "m365_audit")
+    due = due_windows(run, "m365_audit", packages(run.workspace))
     assert (due[0].start, due[-1].end) == (NOW - timedelta(days=30), NOW)
 
 
@@ -85,7 +85,7 @@ def test_a_run_that_was_killed_before_its_first_window_is_not_forgotten(run: Run
 def test_nothing_is_asked_for_that_the_service_no_longer_keeps(run: Run) -> None:
     old = NOW - timedelta(days=400)
     landed(run, Window(old, old + timedelta(days=1)))
-    assert due_windows(run, "m365_audit")[0].start == NOW - timedelta(days=180)
+    assert due_windows(run, "m365_audit", packages(run.workspace))[0].start == NOW - timedelta(days=180)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 10)), max_size=6))

@@ -24,7 +24,7 @@ from genai_audit.demo.blackboard_campus import make_blackboard
 from genai_audit.demo.campus import TENANT_ID
 from genai_audit.demo.graph_apps import PretendApps
 from genai_audit.demo.graph_directory import PretendDirectory
-from genai_audit.demo.learning_events import CHAT, make_statements
+from genai_audit.demo.learning_events import XAPI_RULE, make_statements
 from genai_audit.demo.lrs import PretendLrs
 from genai_audit.demo.tenant import PretendTenant, RecordStore
 from genai_audit.demo.university import University
@@ -77,11 +77,10 @@ def serve(university: University, workdir: Path) -> Iterator[str]:
                 "ca_bundle": str(tenant.ca_path.resolve()), "window_hours": 720,
             },
         }  # fmt: skip
-        rule = {"feature": "AI tutor chat", "tool": "Westbridge tutor", "object_id_prefix": CHAT}
         yield "\n".join([
             tenant.as_toml(),
             *(_section(f"[{name}]", values) for name, values in sections.items()),
-            _section("[[vle_xapi.rules]]", rule),
+            _section("[[vle_xapi.rules]]", XAPI_RULE),
             blackboard.as_toml(),
         ])  # fmt: skip
 

@@ -121,7 +121,7 @@ def find_map(name: str, own_folder: Path) -> VleMap:
 
 
 def pick_map(kind: type[Map], name: str, own_folder: Path, shipped: Mapping[str, Map]) -> Map:
-    """The same for any kind of map."""
+    """Read one map of this kind; ConfigurationError lists its mistakes."""
     own = own_folder / f"{name}.toml"
     if re.fullmatch(r"[\w-]+", name) and own.is_file():
         return read_map(kind, f"registers/{own_folder.name}/{own.name}", own.read_text(encoding="utf-8"))
@@ -136,13 +136,8 @@ def pick_map(kind: type[Map], name: str, own_folder: Path, shipped: Mapping[str,
     )
 
 
-def parse_map(where: str, text: str) -> VleMap:
-    """Read one map; ConfigurationError lists its mistakes."""
-    return read_map(VleMap, where, text)
-
-
 def read_map(kind: type[Map], where: str, text: str) -> Map:
-    """The same for any kind of map."""
+    """Read one map of this kind; ConfigurationError lists its mistakes."""
     try:
         return kind(**tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
