@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-import pyarrow as pa
-import pyarrow.compute as pc
 
 MAX_DEPTH = 32
 INT64 = 2**63
@@ -64,6 +62,9 @@ class Decoder:
         One search of RE2 over all of them takes a third of the time of Python's own searches."""
         if self._quick is None or not records:
             return [False] * len(records)
+        import pyarrow as pa  # slow to load, and only a page of records needs it
+        import pyarrow.compute as pc
+
         found = pc.match_substring_regex(pa.array(records, pa.binary()), self._quick, ignore_case=True)
         flags: list[bool] = found.to_pylist()
         return flags

@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from genai_audit.calendars import format_instant, read_instant
 from genai_audit.errors import SourceUnavailableError
 from genai_audit.workspace import canonical_json, write_durably
+
+if TYPE_CHECKING:
+    import httpx
 
 FILE = "budget.json"
 DAY = timedelta(hours=24)

@@ -12,12 +12,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, TypeVar
 
 from genai_audit.errors import SourceUnavailableError
 from genai_audit.settings import SourceOptions
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genai_audit.calendars import Window
 from genai_audit.errors import GenaiAuditError
@@ -25,8 +25,9 @@ from genai_audit.sources._blackboard_options import (
     open_budget,
     options_of,
 )
-from genai_audit.sources._blackboard_reader import NAME, Reader, SignIn
-from genai_audit.sources._web import Web
+
+if TYPE_CHECKING:
+    from genai_audit.sources._blackboard_reader import Reader
 
 
 def identify(record: dict[str, Any]) -> RecordIdentity:
@@ -41,6 +42,8 @@ def identify(record: dict[str, Any]) -> RecordIdentity:
 
 def pull(window: Window, context: SourceContext) -> Iterator[RawPage]:
     """All of the round so far; the facts say which lists were not read, and why."""
+    from genai_audit.sources._blackboard_reader import Reader  # httpx loads slowly
+
     options, budget = options_of(context), open_budget(context)
     planned, spent = budget.planned, budget.spent
     reader = Reader(options, budget, window.end, context.state_dir)
@@ -84,6 +87,9 @@ def _conclude(reader: Reader, received: int, failure: GenaiAuditError | None) ->
 
 def probe(context: SourceContext) -> str:
     """Sign in and ask for the version: two calls at most."""
+    from genai_audit.sources._blackboard_reader import NAME, SignIn
+    from genai_audit.sources._web import Web
+
     options, budget = options_of(context), open_budget(context)
     sign_in = SignIn(options, budget)
     with Web(NAME, options.url, options, sign=sign_in.sign, ca_bundle=options.ca_bundle) as web:
