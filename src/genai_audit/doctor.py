@@ -168,7 +168,7 @@ def _check_sources(workspace: Workspace, settings: Settings, offline: bool) -> I
 
 def _check_addresses(settings: Settings) -> Iterator[Finding]:
     """Of every source, switched on or not: a password in the file is to be taken out in any case."""
-    from genai_audit.sources._web import check_https
+    from genai_audit.sources._addresses import check_https
 
     for source_id in (name for name, source in registry.sources().items() if source.pull):
         for key, value in options_of(settings, source_id):

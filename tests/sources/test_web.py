@@ -4,7 +4,8 @@ import pytest
 
 from genai_audit.errors import ConfigurationError
 from genai_audit.settings import SourceOptions
-from genai_audit.sources._web import DistrustedError, Web, check_https
+from genai_audit.sources._addresses import check_https
+from genai_audit.sources._web import DistrustedError, Web
 
 UNREADABLE = ["https://[bad", "https://lrs.example:99999/", "https://lrs.example:abc/", "https://h\x07/"]
 

@@ -18,10 +18,11 @@ from genai_audit.calendars import Window
 from genai_audit.errors import PermissionMissingError
 from genai_audit.registry import SourceContext
 from genai_audit.sources._activity_options import M365ActivityApiOptions
+from genai_audit.sources._addresses import check_https
 from genai_audit.sources._graph_sign_in import ServiceTokens
 from genai_audit.sources._patience import TransientError
 from genai_audit.sources._raw_pages import NotAPageError, ServicePage, read_array
-from genai_audit.sources._web import RefusedError, Web, check_https
+from genai_audit.sources._web import RefusedError, Web
 
 NAME = "the Office 365 Management Activity API"
 _NAME_FIRST = NAME[0].upper() + NAME[1:]

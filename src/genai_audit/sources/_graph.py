@@ -38,7 +38,8 @@ from msgraph_core import GraphClientFactory
 from genai_audit.calendars import Window
 from genai_audit.errors import PermissionMissingError, SourceUnavailableError
 from genai_audit.settings import Settings, SourceOptions
-from genai_audit.sources._graph_sign_in import LOOPBACK, Tokens, check_address, scope_of, untrusted
+from genai_audit.sources._addresses import LOOPBACK
+from genai_audit.sources._graph_sign_in import Tokens, check_address, scope_of, untrusted
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
 from genai_audit.sources._raw_pages import NoRecordsError, NotAPageError, ServicePage, read_page
 from genai_audit.sources._trust import make_trust

@@ -17,6 +17,7 @@ from azure.identity import CertificateCredential, ClientSecretCredential, Manage
 
 from genai_audit.errors import ConfigurationError, SourceUnavailableError
 from genai_audit.settings import Settings, SourceOptions, TenantSettings
+from genai_audit.sources._addresses import LOOPBACK
 from genai_audit.sources._patience import TransientError
 from genai_audit.sources._private_files import read_private
 from genai_audit.sources._token_roles import check_token
@@ -24,7 +25,6 @@ from genai_audit.sources._trust import make_trust
 
 Credential = CertificateCredential | ClientSecretCredential | ManagedIdentityCredential
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Errors are warned about that we report ourselves; INFO lines hold addresses.
 for _name, _level in (("azure", logging.ERROR), ("msal", logging.WARNING)):

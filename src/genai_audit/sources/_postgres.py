@@ -16,10 +16,10 @@ from pydantic import Field
 
 from genai_audit.errors import ConfigurationError, SourceUnavailableError
 from genai_audit.settings import SourceOptions
+from genai_audit.sources._addresses import LOOPBACK
 from genai_audit.sources._patience import Patience, TransientError
 from genai_audit.sources._private_files import read_private
 from genai_audit.sources._sql_parts import AbsentTableError
-from genai_audit.sources._web import LOOPBACK
 
 Row = dict[str, Any]
 

@@ -16,9 +16,9 @@ from pydantic import Field
 
 from genai_audit.errors import ConfigurationError, SourceUnavailableError
 from genai_audit.settings import SourceOptions
+from genai_audit.sources._addresses import check_https
 from genai_audit.sources._private_files import read_private
 from genai_audit.sources._sql_parts import AbsentTableError
-from genai_audit.sources._web import check_https
 
 Row = dict[str, Any]
 

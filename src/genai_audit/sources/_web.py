@@ -12,12 +12,11 @@ import orjson
 
 from genai_audit.errors import ConfigurationError, PermissionMissingError, SourceUnavailableError
 from genai_audit.settings import SourceOptions
+from genai_audit.sources._addresses import LOOPBACK, check_https, read_origin
 from genai_audit.sources._patience import Patience, TransientError, read_retry_after
 from genai_audit.sources._trust import make_trust
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TRANSIENT = (408, 425, 429)
-STANDARD_PORTS = {"https": 443, "http": 80}
 
 
 class DistrustedError(SourceUnavailableError):
@@ -101,8 +100,8 @@ class Web:
         """Absolute address of a link, or DistrustedError if it leads to another host or is no address."""
         try:
             target = urljoin(self.url, link)
-            is_ours = "@" not in urlsplit(target).netloc and _read_origin(self.url) == _read_origin(target)
-        except (ValueError, httpx.InvalidURL):
+            is_ours = "@" not in urlsplit(target).netloc and read_origin(self.url) == read_origin(target)
+        except ValueError:
             raise self.distrust("a link is no address") from None
         if not is_ours:
             raise self.distrust("a link leads to another host")
@@ -159,28 +158,3 @@ class Web:
         if self._look:
             self._look(response.headers)
         return response
-
-
-def check_https(name: str, url: str) -> None:
-    """HTTPS, or this machine, and nothing secret in it. Raises ConfigurationError, which doesn't quote it."""
-    try:
-        scheme, host, _ = _read_origin(url)
-        parts = urlsplit(url)
-        is_private = scheme == "https" or (scheme == "http" and host in LOOPBACK)
-        is_fit = is_private and host and "@" not in parts.netloc and not parts.query
-    except (ValueError, httpx.InvalidURL):
-        is_fit = False
-    if not is_fit:
-        raise ConfigurationError(
-            f"The address of {name} must be https://HOST…, without a name, password or query in it.",
-            where="genai-audit.toml",
-            next_step="Correct the url; credentials stand in a file of their own.",
-        )
-
-
-def _read_origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host in small letters and port. Raises ValueError or httpx.InvalidURL."""
-    httpx.URL(url)  # stricter than urlsplit, and what will read it when it is asked
-    parts = urlsplit(url)
-    port = STANDARD_PORTS.get(parts.scheme) if parts.port is None else parts.port
-    return parts.scheme, parts.hostname or "", port
